@@ -1,12 +1,17 @@
 // Package sender is the outbound pipeline: a submitted message is judged by the iTIP rules, its recipients are
 // grouped by iSchedule Receiver, each group's request is signed and posted, and the answers are merged per recipient.
-// IS-SEND.
+// IS-SEND, D05 §3.1 and §6.
+//
+// It finds no receivers itself (package discovery does), authenticates no submitter (package submission does), and
+// keeps nothing: a message that could not be handed over now is answered 5.1 and forgotten.
 package sender
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/calfed/calfed/gateway/discovery"
@@ -29,21 +34,53 @@ type Local interface {
 type Config struct {
 	Active    *snapshot.Active
 	Finder    Finder
-	Local     Local
-	Metrics   *Metrics
-	UserAgent string
+	Local     Local            // nil = recipients of this gateway get 5.2
+	Metrics   *Metrics         // nil = not counted
+	UserAgent string           // "" = "calfed"; without ", " (it is signed)
 	Now       func() time.Time // nil = time.Now
 	Log       *slog.Logger     // nil = discard
 }
 
-// Metrics are the sender's counters.
-type Metrics struct{}
-
 // Sender sends. Safe for concurrent use.
-type Sender struct{ cfg Config }
+type Sender struct {
+	cfg     Config
+	signers map[string]signerFunc // by local domain
+}
+
+// defaultTimeout is how long finding a receiver, and then its answer, may take where no policy says otherwise
+// (snapshot.Outbound.Timeout).
+const defaultTimeout = 30 * time.Second
+
+// parallel bounds the look-ups, and the requests, of one message that are under way at once.
+const parallel = 16
 
 // New makes a Sender.
-func New(cfg Config) (*Sender, error) { panic("CONTRACT STUB") }
+func New(cfg Config) (*Sender, error) {
+	if cfg.Active == nil || cfg.Finder == nil {
+		return nil, fmt.Errorf("sender: Active and Finder must be set")
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "calfed"
+	}
+	if strings.Contains(cfg.UserAgent, ", ") || !visible(strings.ReplaceAll(cfg.UserAgent, " ", "")) {
+		return nil, fmt.Errorf("sender: User-Agent %q cannot be signed", cfg.UserAgent)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Sender{cfg: cfg, signers: make(map[string]signerFunc)}
+	for i := range cfg.Active.Snapshot.Domains {
+		d := &cfg.Active.Snapshot.Domains[i]
+		s.signers[d.Name] = newSigner(d)
+	}
+	return s, nil
+}
 
 // Submission is a message from an authenticated submitter.
 type Submission struct {
@@ -54,6 +91,28 @@ type Submission struct {
 
 // Send delivers to every recipient and returns one result each, in the order of the request. The error is an overall
 // refusal before anything was sent: Originator not the submitter's, not iTIP, parties that do not match.
+//
+// The body goes out as it was submitted, save that line ends become CRLF, with exactly one at the end (what is signed
+// must survive peers that normalise), and that a VFREEBUSY holds the ATTENDEEs of its request only (IS-SEND-3).
 func (s *Sender) Send(ctx context.Context, sub *Submission) (*ischedule.Response, *ischedule.Error) {
-	panic("CONTRACT STUB")
+	m, refusal := s.judge(sub)
+	if refusal != nil {
+		s.cfg.Metrics.refused(refusal)
+		s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "submission refused", slog.String("submitter", sub.Submitter),
+			slog.String("error", string(refusal.Name)), slog.String("reason", refusal.Reason))
+		return nil, refusal
+	}
+	s.deliver(ctx, split(s.route(ctx, m)), m)
+
+	results := make([]ischedule.RecipientResult, len(m.asked))
+	for i, r := range m.asked {
+		if !r.settled {
+			// IS-SEND-5: nobody said anything about this recipient
+			r.settle(ischedule.StatusUnavailable, "the receiver's answer does not mention this recipient")
+		}
+		results[i] = r.result
+		results[i].Recipient = sub.Request.Recipients[i].String()
+		s.cfg.Metrics.recipient(r.result.Status)
+	}
+	return &ischedule.Response{Results: results}, nil
 }

@@ -1,0 +1,46 @@
+package sender
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/calfed/calfed/gateway/dkim"
+	"github.com/calfed/calfed/gateway/snapshot"
+)
+
+var errNoKey = errors.New("the domain has no signing key")
+
+// signerFunc returns the signer of a domain.
+type signerFunc func() (*dkim.Signer, error)
+
+// newSigner prepares the signer of a domain. Keys are read at first use: a gateway of many domains signs for few of
+// them between two changes of configuration, and snapshot.Activate has read them all once.
+//
+// The first RSA key signs, else the first of any kind: OpenDKIM up to 2.11, and with it Cyrus, knows rsa-sha256 only,
+// nothing in discovery tells what a peer can verify, and some take the first of two DKIM-Signature fields for the
+// only one. A domain that wants Ed25519 has no RSA key.
+func newSigner(d *snapshot.Domain) signerFunc {
+	return sync.OnceValues(func() (*dkim.Signer, error) {
+		var chosen *dkim.Signer
+		for i := range d.Signing.Keys {
+			k := &d.Signing.Keys[i]
+			private, err := dkim.ParsePrivateKey(k.Private)
+			if err != nil {
+				return nil, fmt.Errorf("key %s: %w", k.Source, err)
+			}
+			_, isRSA := private.(*rsa.PrivateKey)
+			if chosen == nil || isRSA {
+				chosen = &dkim.Signer{Domain: k.Domain, Selector: k.Selector, Key: private, Query: d.Signing.Lookup}
+			}
+			if isRSA {
+				break
+			}
+		}
+		if chosen == nil {
+			return nil, errNoKey
+		}
+		return chosen, nil
+	})
+}
