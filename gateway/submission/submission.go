@@ -1,12 +1,21 @@
 // Package submission is how local calendar systems hand us messages: the iSchedule form over HTTP, by a submitter that
 // proves itself with a bearer token or a client certificate. A network address alone never authorises. IS-SUB-1.
+//
+// It decides who may send for which domain, and nothing about the message: that is package sender's.
 package submission
 
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/sender"
@@ -22,18 +31,155 @@ type Sender interface {
 type Config struct {
 	Active *snapshot.Active
 	Sender Sender
-	Log    *slog.Logger // nil = discard
+	Now    func() time.Time // nil = time.Now
+	Log    *slog.Logger     // nil = discard
 }
 
+// defaultMaxBody bounds a body where the gateway's capabilities set no max-content-length.
+const defaultMaxBody = 1 << 20
+
 // Handler serves the submit listener: POST of the iSchedule form, GET of capabilities, at WellKnownPath and "/".
-type Handler struct{ cfg Config }
+type Handler struct {
+	cfg          Config
+	submitters   *submitters
+	failures     *throttle
+	capabilities []byte // the document
+	serial       string
+}
 
 // New makes a Handler.
-func New(cfg Config) (*Handler, error) { panic("CONTRACT STUB") }
-
-// ServeHTTP implements http.Handler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) { panic("CONTRACT STUB") }
+func New(cfg Config) (*Handler, error) {
+	if cfg.Active == nil || cfg.Sender == nil {
+		return nil, errors.New("submission: Active and Sender must be set")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	who, err := newSubmitters(cfg.Active)
+	if err != nil {
+		return nil, fmt.Errorf("submission: %w", err)
+	}
+	capabilities := &cfg.Active.Snapshot.Gateway.Capabilities
+	return &Handler{
+		cfg: cfg, submitters: who, failures: newThrottle(),
+		capabilities: capabilities.Marshal(), serial: strconv.FormatUint(capabilities.Serial, 10),
+	}, nil
+}
 
 // ClientAuth says whether any submitter uses client certificates, and how the listener must ask for them: requested, never required;
 // the Handler verifies.
-func (h *Handler) ClientAuth() tls.ClientAuthType { panic("CONTRACT STUB") }
+func (h *Handler) ClientAuth() tls.ClientAuthType {
+	if len(h.submitters.certificates) > 0 {
+		return tls.RequestClientCert
+	}
+	return tls.NoClientCert
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set(ischedule.HeaderVersion, ischedule.Version)
+	w.Header().Set(ischedule.HeaderCapabilities, h.serial)
+	if failure := h.serve(w, req); failure != nil {
+		h.cfg.Log.LogAttrs(req.Context(), slog.LevelInfo, "submission not taken", slog.String("source", req.RemoteAddr),
+			slog.Int("status", failure.Status), slog.String("reason", failure.Reason))
+		failure.Write(w)
+	}
+}
+
+func (h *Handler) serve(w http.ResponseWriter, req *http.Request) *ischedule.Error {
+	source := sourceOf(req.RemoteAddr)
+	switch {
+	case req.TLS == nil && !source.Addr().IsLoopback():
+		return &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusForbidden, Reason: "plain-http",
+			Description: "credentials must not cross a network in clear: use https, or connect from the gateway's own machine"}
+	case req.URL.Path != "/" && req.URL.Path != ischedule.WellKnownPath:
+		return &ischedule.Error{Status: http.StatusNotFound, Reason: "path", Description: "messages are posted to / or " + ischedule.WellKnownPath}
+	}
+	switch req.Method {
+	case http.MethodPost:
+		return h.submit(w, req, source)
+	case http.MethodGet, http.MethodHead:
+		return h.query(w, req)
+	}
+	w.Header().Set("Allow", "GET, HEAD, POST")
+	return &ischedule.Error{Status: http.StatusMethodNotAllowed, Reason: "method", Description: "the resource takes GET and POST"}
+}
+
+// query answers with the capabilities: what this gateway takes, from submitters too.
+func (h *Handler) query(w http.ResponseWriter, req *http.Request) *ischedule.Error {
+	q := req.URL.Query()
+	// DAViCal asks with query=; without either the answer is the same (IS-CAP-1)
+	for _, key := range []string{"action", "query"} {
+		if q.Has(key) && q.Get(key) != "capabilities" {
+			return &ischedule.Error{Status: http.StatusBadRequest, Reason: "action", Description: "the only action is capabilities"}
+		}
+	}
+	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
+	w.Header().Set("Cache-Control", "max-age=300")
+	_, _ = w.Write(h.capabilities)
+	return nil
+}
+
+// submit takes one message. The submitter is authenticated by the header alone, before the body is read: one that
+// waits for "100 Continue" never sends a body in vain.
+func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.Prefix) *ischedule.Error {
+	who, failure := h.authenticate(w, req, source)
+	if failure != nil {
+		return failure
+	}
+	own := &h.cfg.Active.Snapshot.Gateway.Capabilities
+	// the header is judged before the body, too: first without one
+	parsed, bad, failure := ischedule.ReadRequest(req.Header, nil, own.MaxRecipients)
+	if failure != nil {
+		return failure
+	}
+	if encoding := req.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return &ischedule.Error{Status: http.StatusUnsupportedMediaType, Reason: "content-encoding", Description: "the body must come without Content-Encoding"}
+	}
+	as := who.actingFor(parsed.Originator.Domain())
+	if as == nil {
+		return &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusForbidden, Reason: "originator-domain",
+			Description: "these credentials are not for the Originator's domain"}
+	}
+	if parsed.Body, failure = h.readBody(w, req); failure != nil {
+		return failure
+	}
+	response, failure := h.cfg.Sender.Send(req.Context(), &sender.Submission{Submitter: as.name, Domain: as.domain, Request: parsed})
+	if failure != nil {
+		return failure
+	}
+	for _, address := range bad {
+		response.Results = append(response.Results, ischedule.RecipientResult{
+			Recipient: address, Status: ischedule.StatusUnknownUser, Description: "not a calendar user address",
+		})
+	}
+	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache, no-transform")
+	_, _ = w.Write(response.Marshal())
+	return nil
+}
+
+// readBody reads at most what the capabilities allow.
+func (h *Handler) readBody(w http.ResponseWriter, req *http.Request) ([]byte, *ischedule.Error) {
+	limit := h.cfg.Active.Snapshot.Gateway.Capabilities.MaxContentLength
+	if limit <= 0 {
+		limit = defaultMaxBody
+	}
+	tooLarge := &ischedule.Error{Name: ischedule.MaxContentLength, Status: http.StatusRequestEntityTooLarge,
+		Reason: "max-content-length", Description: "the message is larger than " + strconv.FormatInt(limit, 10) + " octets"}
+	if req.ContentLength > limit {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
+	if err == nil {
+		return body, nil
+	}
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return nil, tooLarge
+	}
+	return nil, &ischedule.Error{Status: http.StatusBadRequest, Reason: "body", Description: "the body could not be read", Err: err}
+}

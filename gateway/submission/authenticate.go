@@ -1,0 +1,181 @@
+package submission
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/snapshot"
+)
+
+// submitters are those of all domains, by the way they prove themselves.
+type submitters struct {
+	tokens       []tokenSubmitter
+	certificates []certificateSubmitter
+}
+
+// submitter may send for one domain.
+type submitter struct {
+	name   string
+	domain *snapshot.Domain
+}
+
+type tokenSubmitter struct {
+	submitter
+	sha256 []byte
+}
+
+type certificateSubmitter struct {
+	submitter
+	roots *x509.CertPool
+	names []string
+}
+
+func newSubmitters(a *snapshot.Active) (*submitters, error) {
+	all := &submitters{}
+	for i := range a.Snapshot.Domains {
+		domain := &a.Snapshot.Domains[i]
+		for _, s := range domain.Submitters {
+			who := submitter{name: s.Name, domain: domain}
+			switch {
+			case len(s.TokenSHA256) == sha256.Size:
+				all.tokens = append(all.tokens, tokenSubmitter{who, s.TokenSHA256})
+			case s.Certificate != nil:
+				roots := x509.NewCertPool()
+				if !roots.AppendCertsFromPEM(s.Certificate.CA) {
+					return nil, fmt.Errorf("domain %s, submitter %s: no CA certificate", domain.Name, s.Name)
+				}
+				all.certificates = append(all.certificates, certificateSubmitter{who, roots, s.Certificate.Names})
+			default:
+				return nil, fmt.Errorf("domain %s, submitter %s: neither token nor certificate", domain.Name, s.Name)
+			}
+		}
+	}
+	return all, nil
+}
+
+// identity is every submitter that a request's credentials belong to: one token may serve several domains.
+type identity []submitter
+
+// actingFor returns the submitter that may send for domain, or nil.
+func (id identity) actingFor(domain string) *submitter {
+	for i := range id {
+		if id[i].domain.Name == domain {
+			return &id[i]
+		}
+	}
+	return nil
+}
+
+var (
+	errNoCredentials = errors.New("no credentials")
+	errCredentials   = errors.New("credentials that belong to no submitter")
+)
+
+// authenticate says who is asking, or refuses: 401, or 429 after too many failures from one place.
+func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request, source netip.Prefix) (identity, *ischedule.Error) {
+	presented := fingerprint(req)
+	if wait := h.failures.wait(source, presented, h.cfg.Now()); wait > 0 {
+		return nil, &ischedule.Error{Status: http.StatusTooManyRequests, Reason: "authentication-rate", RetryAfter: wait,
+			Description: "too many failed authentications from this address"}
+	}
+	who, err := h.submitters.identify(req, h.cfg.Now())
+	if err == nil {
+		return who, nil
+	}
+	challenge, reason := `Bearer realm="calfed"`, "credentials-missing"
+	if errors.Is(err, errCredentials) {
+		h.failures.failed(source, presented, h.cfg.Now())
+		challenge, reason = challenge+`, error="invalid_token"`, "credentials-invalid"
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	return nil, &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusUnauthorized, Reason: reason,
+		Description: "submitters authenticate with a bearer token or a client certificate", Err: err}
+}
+
+// identify finds the submitters that the credentials of a request belong to.
+func (s *submitters) identify(req *http.Request, now time.Time) (identity, error) {
+	var found identity
+	token, hasToken := bearer(req)
+	if hasToken {
+		sum := sha256.Sum256([]byte(token))
+		// all of them, each in constant time: neither which one nor how much of it matches can be measured
+		for _, t := range s.tokens {
+			if subtle.ConstantTimeCompare(sum[:], t.sha256) == 1 {
+				found = append(found, t.submitter)
+			}
+		}
+	}
+	hasCertificate := req.TLS != nil && len(req.TLS.PeerCertificates) > 0
+	if hasCertificate {
+		for _, c := range s.certificates {
+			if c.accepts(req.TLS.PeerCertificates, now) {
+				found = append(found, c.submitter)
+			}
+		}
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case hasToken || hasCertificate:
+		return nil, errCredentials
+	}
+	return nil, errNoCredentials
+}
+
+// bearer returns the token of the one Authorization field (RFC 6750 §2.1). Every other scheme is a credential of
+// nobody.
+func bearer(req *http.Request) (string, bool) {
+	fields := req.Header.Values("Authorization")
+	if len(fields) == 0 {
+		return "", false
+	}
+	scheme, token, _ := strings.Cut(strings.TrimSpace(fields[0]), " ")
+	token = strings.TrimSpace(token)
+	if len(fields) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return "", true
+	}
+	return token, true
+}
+
+// accepts says whether a presented chain is the submitter's: issued under its CA for client authentication, valid now,
+// and carrying one of its names as DNS or URI SAN.
+func (c *certificateSubmitter) accepts(chain []*x509.Certificate, now time.Time) bool {
+	leaf := chain[0]
+	named := slices.ContainsFunc(c.names, func(name string) bool {
+		return slices.ContainsFunc(leaf.DNSNames, func(san string) bool { return strings.EqualFold(san, name) }) ||
+			slices.ContainsFunc(leaf.URIs, func(san *url.URL) bool { return san.String() == name })
+	})
+	if !named {
+		return false
+	}
+	between := x509.NewCertPool()
+	for _, cert := range chain[1:] {
+		between.AddCert(cert)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: c.roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err == nil
+}
+
+// fingerprint stands for the credentials of a request in the throttle's memory.
+func fingerprint(req *http.Request) [sha256.Size]byte {
+	sum := sha256.New()
+	for _, field := range req.Header.Values("Authorization") {
+		_, _ = fmt.Fprintf(sum, "%d %s ", len(field), field)
+	}
+	if req.TLS != nil && len(req.TLS.PeerCertificates) > 0 {
+		_, _ = sum.Write(req.TLS.PeerCertificates[0].Raw)
+	}
+	return [sha256.Size]byte(sum.Sum(nil))
+}
