@@ -1,9 +1,18 @@
 // Package compile turns resources and Secrets into a snapshot: a pure function, the same in the operator, in
 // standalone mode and in lint. It resolves references, fills in effective defaults, decides conflicts, and says of
 // every object what it made of it.
+//
+// It reads no files, asks no API server and keeps no state: what must survive (the capability serial) comes in and goes
+// out. It decides no message: that is gateway/policy. Equal objects give equal output, in whatever order they come.
+//
+// What is wrong stays local: an error in a gateway means no snapshot at all (the last good one stays), an error in a
+// domain's back end leaves that domain out, an error in a key or submitter that key or submitter, and a
+// policy with an error refuses its peers until it is mended, so that a mistake never opens what was closed.
 package compile
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,19 +24,13 @@ import (
 // Input is everything that compiling looks at.
 type Input struct {
 	Gateway    *v1alpha1.FederationGateway
-	Domains    []v1alpha1.FederatedDomain
+	Domains    []v1alpha1.FederatedDomain // those of other gateways and namespaces are passed over
 	Keys       []v1alpha1.DKIMKey
 	Policies   []v1alpha1.PeerPolicy
 	Secrets    []corev1.Secret
 	ConfigMaps []corev1.ConfigMap
 	Prior      CapabilityState // of the last compile; zero the first time
 	Now        time.Time       // for the first capability serial only
-}
-
-// CapabilityState is what must survive a restart so that the serial only grows (IS-CAP-2).
-type CapabilityState struct {
-	Serial uint64 `json:"serial"`
-	Digest string `json:"digest"` // of the effective document without its serial
 }
 
 // Output is a snapshot and what there is to say about each object.
@@ -37,23 +40,84 @@ type Output struct {
 	Findings     []Finding // sorted by object, then field
 }
 
-// Severity of a finding.
-type Severity string
+// Compile compiles one gateway.
+func Compile(in Input) Output {
+	if in.Gateway == nil {
+		return Output{Capabilities: in.Prior}
+	}
+	c := &compiler{
+		namespace: in.Gateway.Namespace,
+		values:    indexValues(in.Secrets, in.ConfigMaps),
+		report:    &report{},
+	}
+	gw, ok := c.gateway(in.Gateway)
+	c.egress = gw.Egress
+	c.capabilities = gw.Capabilities
+	state := in.Prior
+	if ok {
+		state = nextState(gw.Capabilities, in.Prior, in.Now)
+		gw.Capabilities.Serial = state.Serial
+	}
 
-// An Error leaves the object (or all of it that depends on the field) out of the snapshot; a Warning does not.
-const (
-	Error   Severity = "Error"
-	Warning Severity = "Warning"
-)
+	c.indexKeys(in.Keys)
+	served := c.domains(in.Domains, in.Gateway.Name)
+	policies := c.policies(in.Policies)
+	c.shadowed(policies, domainNames(in.Domains, c.namespace))
+	attach(served, policies)
 
-// Finding is one thing wrong with one object.
-type Finding struct {
-	Severity              Severity
-	Kind, Namespace, Name string
-	Field                 string // JSON path: spec.signing.keys[0].name
-	Reason                string // exported condition reason: Conflict, RefNotFound, InvalidValue, Shadowed, …
-	Message               string // says what is wrong and what to do; deterministic, no secrets
+	out := Output{Capabilities: state, Findings: c.report.sorted()}
+	if ok {
+		out.Snapshot = &snapshot.Snapshot{
+			Format:   snapshot.FormatVersion,
+			Gateway:  gw,
+			Domains:  served,
+			Policies: used(policies, served),
+		}
+	}
+	return out
 }
 
-// Compile compiles one gateway.
-func Compile(in Input) Output { panic("CONTRACT STUB") }
+// compiler is the state of one Compile.
+type compiler struct {
+	namespace    string
+	values       values
+	keys         map[string]*signingKey // by name, those of the namespace
+	egress       snapshot.Egress
+	capabilities capabilities
+	report       *report
+}
+
+// meta is what ordering and findings need of an object.
+type meta struct {
+	kind, namespace, name string
+	created               time.Time
+}
+
+// older orders by age, then by namespace and name: who claims something first keeps it.
+func older(a, b meta) int {
+	return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
+}
+
+func (m meta) id() string { return m.namespace + "/" + m.name }
+
+// attach notes at every domain the policies that cover it.
+func attach(domains []snapshot.Domain, policies []policy) {
+	for i := range domains {
+		for _, p := range policies {
+			if coverage(p.compiled.Domains, domains[i].Name) >= 0 {
+				domains[i].Policies = append(domains[i].Policies, p.compiled.ID)
+			}
+		}
+	}
+}
+
+// used returns the policies that cover a domain of the snapshot.
+func used(policies []policy, domains []snapshot.Domain) []snapshot.Policy {
+	var out []snapshot.Policy
+	for _, p := range policies {
+		if slices.ContainsFunc(domains, func(d snapshot.Domain) bool { return slices.Contains(d.Policies, p.compiled.ID) }) {
+			out = append(out, p.compiled)
+		}
+	}
+	return out
+}

@@ -1,0 +1,58 @@
+package compile
+
+import (
+	"slices"
+
+	"github.com/calfed/calfed/api/v1alpha1"
+)
+
+// Dangling finds what no single gateway's compile can see: domains without their gateway, gateways without a domain,
+// keys and policies that nothing uses. Only Domains, Keys and Policies of in are looked at.
+func Dangling(gateways []v1alpha1.FederationGateway, in Input) []Finding {
+	r := &report{}
+	for i := range in.Domains {
+		d := &in.Domains[i]
+		if !slices.ContainsFunc(gateways, func(g v1alpha1.FederationGateway) bool {
+			return g.Namespace == d.Namespace && g.Name == d.Spec.GatewayRef.Name
+		}) {
+			r.at(domainMeta(d), "spec.gatewayRef.name").error(v1alpha1.ReasonRefNotFound,
+				"FederationGateway %q does not exist in namespace %q: create it, or correct the name", d.Spec.GatewayRef.Name, d.Namespace)
+		}
+	}
+	for i := range gateways {
+		g := &gateways[i]
+		if !slices.ContainsFunc(in.Domains, func(d v1alpha1.FederatedDomain) bool {
+			return d.Namespace == g.Namespace && d.Spec.GatewayRef.Name == g.Name
+		}) {
+			r.at(meta{kind: v1alpha1.KindFederationGateway, namespace: g.Namespace, name: g.Name}, "spec").warn(v1alpha1.ReasonUnused,
+				"no FederatedDomain of namespace %q refers to the gateway: it answers for nothing", g.Namespace)
+		}
+	}
+	for i := range in.Keys {
+		k := &in.Keys[i]
+		if !slices.ContainsFunc(in.Domains, func(d v1alpha1.FederatedDomain) bool {
+			return d.Namespace == k.Namespace && d.Spec.Signing != nil && slices.Contains(d.Spec.Signing.Keys, v1alpha1.KeyRef{Name: k.Name})
+		}) {
+			r.at(meta{kind: v1alpha1.KindDKIMKey, namespace: k.Namespace, name: k.Name}, "spec").warn(v1alpha1.ReasonUnused,
+				"no FederatedDomain of namespace %q signs with the key", k.Namespace)
+		}
+	}
+	for i := range in.Policies {
+		p := &in.Policies[i]
+		covered := domainNames(in.Domains, p.Namespace)
+		var patterns []string
+		for _, text := range p.Spec.Domains {
+			if pattern, ok := normalPattern(string(text)); ok {
+				patterns = append(patterns, pattern)
+			}
+		}
+		if len(patterns) < len(p.Spec.Domains) {
+			continue // said by Compile
+		}
+		if !slices.ContainsFunc(covered, func(d string) bool { return coverage(patterns, d) >= 0 }) {
+			r.at(meta{kind: v1alpha1.KindPeerPolicy, namespace: p.Namespace, name: p.Name}, "spec.domains").warn(v1alpha1.ReasonUnused,
+				"no FederatedDomain of namespace %q is covered: the policy decides nothing", p.Namespace)
+		}
+	}
+	return r.sorted()
+}

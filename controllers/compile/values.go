@@ -1,0 +1,128 @@
+package compile
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/gateway/snapshot"
+)
+
+// values are the contents of Secrets and ConfigMaps, by namespace/name.
+type values struct {
+	secrets    map[string]map[string][]byte
+	configMaps map[string]map[string][]byte
+}
+
+func indexValues(secrets []corev1.Secret, maps []corev1.ConfigMap) values {
+	v := values{secrets: map[string]map[string][]byte{}, configMaps: map[string]map[string][]byte{}}
+	for i := range secrets {
+		v.secrets[secrets[i].Namespace+"/"+secrets[i].Name] = secrets[i].Data
+	}
+	for i := range maps {
+		m := &maps[i]
+		data := make(map[string][]byte, len(m.Data)+len(m.BinaryData))
+		for k, s := range m.Data {
+			data[k] = []byte(s)
+		}
+		for k, b := range m.BinaryData {
+			data[k] = b
+		}
+		v.configMaps[m.Namespace+"/"+m.Name] = data
+	}
+	return v
+}
+
+// value resolves one value of a Secret or ConfigMap; what is missing is reported at the reference.
+func (c *compiler) value(at spot, kind, name, key string) ([]byte, bool) {
+	objects := c.values.secrets
+	if kind == string(v1alpha1.BundleConfigMap) {
+		objects = c.values.configMaps
+	}
+	data, ok := objects[c.namespace+"/"+name]
+	if !ok {
+		at.to("name").error(v1alpha1.ReasonRefNotFound, "%s %q does not exist in namespace %q: create it, or correct the name", kind, name, c.namespace)
+		return nil, false
+	}
+	value, ok := data[key]
+	if !ok {
+		// the names of the other keys are no secret, but those of a stranger's Secret are nobody's business
+		at.to("key").error(v1alpha1.ReasonRefNotFound, "%s %q has no key %q in its data", kind, name, key)
+		return nil, false
+	}
+	if len(bytes.TrimSpace(value)) == 0 {
+		at.to("key").error(v1alpha1.ReasonInvalidValue, "key %q of %s %q is empty", key, kind, name)
+		return nil, false
+	}
+	return value, true
+}
+
+func (c *compiler) secretValue(at spot, ref v1alpha1.SecretKeyRef) ([]byte, bool) {
+	return c.value(at, string(v1alpha1.BundleSecret), ref.Name, ref.Key)
+}
+
+// keyPair resolves a kubernetes.io/tls Secret and returns its leaf certificate too.
+func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef) (*snapshot.KeyPair, *x509.Certificate) {
+	data, ok := c.values.secrets[c.namespace+"/"+ref.Name]
+	if !ok {
+		at.to("name").error(v1alpha1.ReasonRefNotFound, "Secret %q does not exist in namespace %q: create it, of type kubernetes.io/tls", ref.Name, c.namespace)
+		return nil, nil
+	}
+	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+		if len(data[key]) == 0 {
+			at.to("name").error(v1alpha1.ReasonRefNotFound, "Secret %q has no %s: a Secret of type kubernetes.io/tls holds %s and %s", ref.Name, key, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+			return nil, nil
+		}
+	}
+	pair := snapshot.KeyPair{Certificate: data[corev1.TLSCertKey], Key: data[corev1.TLSPrivateKeyKey]}
+	cert, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+	if err != nil {
+		// crypto/tls names what it missed and never the material
+		at.to("name").error(v1alpha1.ReasonInvalidValue, "Secret %q is no certificate with its key: %s", ref.Name, strings.TrimPrefix(err.Error(), "tls: "))
+		return nil, nil
+	}
+	return &pair, cert.Leaf
+}
+
+// bundle resolves PEM certificates.
+func (c *compiler) bundle(at spot, ref v1alpha1.BundleRef) []byte {
+	value, ok := c.value(at, string(ref.Kind), ref.Name, ref.Key)
+	if !ok {
+		return nil
+	}
+	if err := checkBundle(value); err != nil {
+		at.to("key").error(v1alpha1.ReasonInvalidValue, "key %q of %s %q: %s", ref.Key, ref.Kind, ref.Name, err)
+		return nil
+	}
+	return value
+}
+
+var errNoCertificate = errors.New("no PEM block of type CERTIFICATE")
+
+func checkBundle(bundle []byte) error {
+	count := 0
+	for rest := bundle; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("block %d is of type %q, not CERTIFICATE", count+1, block.Type)
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Errorf("certificate %d does not parse", count+1)
+		}
+		count++
+	}
+	if count == 0 {
+		return errNoCertificate
+	}
+	return nil
+}
