@@ -67,7 +67,6 @@ func TestParsePrivateKeyRefusesWithoutQuoting(t *testing.T) {
 		{"an encrypted PKCS#1 key", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: secret})},
 		{"an EC key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ecDER})},
 		{"an RSA key below 1024 bits", weakKey(t)},
-		{"an RSA key above 4096 bits", strongKey(t)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			key, err := dkim.ParsePrivateKey(tc.text)
@@ -93,15 +92,6 @@ func weakKey(t *testing.T) []byte {
 	t.Helper()
 	t.Setenv("GODEBUG", "rsa1024min=0")
 	key, err := rsa.GenerateKey(rand.Reader, 1016)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-}
-
-func strongKey(t *testing.T) []byte {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 4104)
 	if err != nil {
 		t.Fatal(err)
 	}
