@@ -3,7 +3,6 @@ package main
 import (
 	"crypto"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -31,9 +30,6 @@ func newDKIMCommand() *cobra.Command {
 	return cmd
 }
 
-// keyAlgorithms are what keygen makes; the names are those of DKIMKey's algorithm, in lower case.
-var keyAlgorithms = []string{"rsa-2048", "rsa-3072", "rsa-4096", "ed25519"}
-
 func newKeygenCommand() *cobra.Command {
 	var algorithm, out string
 	cmd := &cobra.Command{
@@ -44,15 +40,14 @@ func newKeygenCommand() *cobra.Command {
 		Example: "  calfed dkim keygen --out example-org.pem\n  calfed dkim keygen --algorithm ed25519 > key.pem",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := generateKey(algorithm)
+			key, err := dkim.GenerateKey(algorithm)
+			if err != nil {
+				return fmt.Errorf("--algorithm: %w", err)
+			}
+			block, err := dkim.MarshalPrivateKey(key)
 			if err != nil {
 				return err
 			}
-			der, err := x509.MarshalPKCS8PrivateKey(key)
-			if err != nil {
-				return err
-			}
-			block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 			if out == "" {
 				_, err = cmd.OutOrStdout().Write(block)
 				return err
@@ -68,24 +63,9 @@ func newKeygenCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&algorithm, "algorithm", keyAlgorithms[0], "one of "+strings.Join(keyAlgorithms, ", "))
+	cmd.Flags().StringVar(&algorithm, "algorithm", "rsa-2048", "rsa-2048, rsa-3072, rsa-4096 or ed25519")
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to create, mode 0600")
 	return cmd
-}
-
-func generateKey(algorithm string) (crypto.Signer, error) {
-	switch strings.ToLower(algorithm) {
-	case "rsa-2048":
-		return rsa.GenerateKey(rand.Reader, 2048)
-	case "rsa-3072":
-		return rsa.GenerateKey(rand.Reader, 3072)
-	case "rsa-4096":
-		return rsa.GenerateKey(rand.Reader, 4096)
-	case "ed25519":
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		return key, err
-	}
-	return nil, fmt.Errorf("--algorithm %q: want one of %s", algorithm, strings.Join(keyAlgorithms, ", "))
 }
 
 // writeNewFile creates a file for a secret, and fails when there is one already.

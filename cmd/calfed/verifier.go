@@ -23,15 +23,15 @@ type verifier struct {
 type checks struct{ list []verifyCheck }
 
 func (c *checks) ok(name, format string, args ...any) {
-	c.list = append(c.list, verifyCheck{Name: name, Result: resultOK, Detail: fmt.Sprintf(format, args...)})
+	c.list = append(c.list, verifyCheck{Name: name, Result: resultOK, Detail: printable(fmt.Sprintf(format, args...))})
 }
 
 func (c *checks) note(name, format string, args ...any) {
-	c.list = append(c.list, verifyCheck{Name: name, Result: resultNote, Detail: fmt.Sprintf(format, args...)})
+	c.list = append(c.list, verifyCheck{Name: name, Result: resultNote, Detail: printable(fmt.Sprintf(format, args...))})
 }
 
 func (c *checks) skip(name, format string, args ...any) {
-	c.list = append(c.list, verifyCheck{Name: name, Result: resultSkip, Detail: fmt.Sprintf(format, args...)})
+	c.list = append(c.list, verifyCheck{Name: name, Result: resultSkip, Detail: printable(fmt.Sprintf(format, args...))})
 }
 
 func (c *checks) fail(name, reason, detail string) {
@@ -72,20 +72,13 @@ func (v *verifier) verify(file *requestFile) *verifyReport {
 		head.note("content-length", "%s", note)
 	}
 	req := checkRequest(&head, file)
-	fields := file.Header.Values(ischedule.HeaderDKIMSignature)
-	switch n := len(fields); {
-	case n == 0:
-		head.fail("signature-count", dkim.ReasonMissing, "no DKIM-Signature field")
-	case n > dkim.MaxSignatures:
-		head.fail("signature-count", dkim.ReasonTooMany, fmt.Sprintf("%d DKIM-Signature fields, at most %d are tried", n, dkim.MaxSignatures))
-	default:
-		head.ok("signature-count", "%d", n)
-	}
+	fields, err := dkim.Fields(file.Header)
+	head.result("signature-count", err, "%d", len(fields))
 
 	// any one signature that passes is enough; IS-DKIM-6
 	signatureReason, verified := "", false
 	all := head.list
-	for i, field := range fields[:min(len(fields), dkim.MaxSignatures)] {
+	for i, field := range fields {
 		var one checks
 		v.verifySignature(&one, file, req, field)
 		if len(fields) > 1 {
@@ -134,7 +127,7 @@ func checkRequest(c *checks, file *requestFile) *ischedule.Request {
 		return nil
 	}
 	for _, address := range bad {
-		c.note("recipient", "no calendar user address, would be answered 3.7: %s", printable(address))
+		c.note("recipient", "no calendar user address, would be answered 3.7: %s", address)
 	}
 	if req.MessageID == "" {
 		c.note("message-id", "no iSchedule-Message-ID: replays are told by the signature alone")
@@ -166,9 +159,9 @@ func requestDetail(name string, file *requestFile, req *ischedule.Request) strin
 		for _, r := range req.Recipients {
 			all = append(all, r.String())
 		}
-		return printable(strings.Join(all, ", "))
+		return strings.Join(all, ", ")
 	}
-	return printable(strings.Join(file.Header.Values(header), ", "))
+	return strings.Join(file.Header.Values(header), ", ")
 }
 
 // verifySignature runs the checks of one DKIM-Signature field.
@@ -176,41 +169,66 @@ func (v *verifier) verifySignature(c *checks, file *requestFile, req *ischedule.
 	sig, err := dkim.ParseSignature(field)
 	c.result("signature", err, "%s", signatureDetail(sig))
 	if err != nil {
-		for _, name := range []string{"static", "alignment", "time", "body-hash", "key"} {
-			c.skip(name, "no readable signature")
-		}
 		return
 	}
-	c.result("static", sig.CheckStatic(file.Header), "h=%s", strings.Join(sig.Headers, ":"))
+	record, recordErr := dkim.ParseRecord(v.record)
+	for _, check := range sig.Checks(file.Header, file.Body, record, v.at, v.rules) {
+		name := strings.ReplaceAll(check.Name, " ", "-")
+		switch {
+		case name == "key-record" && recordErr != nil:
+			c.result(name, recordErr, "")
+			continue
+		case name == "time": // a receiver asks for alignment first: it needs no clock
+			v.checkAlignment(c, req, sig)
+		}
+		c.result(name, check.Err, "%s", v.detail(name, file, sig, record))
+	}
+}
+
+func (v *verifier) checkAlignment(c *checks, req *ischedule.Request, sig *dkim.Signature) {
+	const name = "alignment"
 	switch {
 	case !v.alignment:
-		c.note("alignment", "not asked: d=%s", sig.Domain)
+		c.note(name, "not asked: d=%s", sig.Domain)
 	case req == nil:
-		c.skip("alignment", "no valid Originator")
+		c.skip(name, "no valid Originator")
 	default:
 		domain := req.Originator.Domain()
-		c.result("alignment", sig.AlignedWith(domain, nil), "d=%s speaks for %s", sig.Domain, domain)
+		c.result(name, sig.AlignedWith(domain, nil), "d=%s speaks for %s", sig.Domain, domain)
 	}
-	c.result("time", sig.CheckTime(v.at, v.rules), "%s", v.timeDetail(sig))
-	c.result("body-hash", sig.CheckBody(file.Body), "%d bytes", len(file.Body))
+}
 
-	record, err := dkim.ParseRecord(v.record)
-	if err != nil {
-		c.result("key", err, "")
-		return
+// detail is what there is to say about a check that passed.
+func (v *verifier) detail(check string, file *requestFile, sig *dkim.Signature, record *dkim.Record) string {
+	switch check {
+	case "algorithm":
+		return "a=" + sig.Algorithm
+	case "canonicalization":
+		return "c=" + sig.Canonicalization
+	case "body-length":
+		return "no l=: the whole body is signed"
+	case "signed-fields":
+		return "h=" + strings.Join(sig.Headers, ":")
+	case "identity":
+		return "i=" + sig.Identity + " is within d=" + sig.Domain
+	case "time":
+		return v.timeDetail(sig)
+	case "key-record":
+		if pub, is := record.Public.(*rsa.PublicKey); is {
+			return fmt.Sprintf("%s, %d bits", record.KeyType, pub.N.BitLen())
+		}
+		return record.KeyType
+	case "body-hash":
+		return fmt.Sprintf("%d bytes", len(file.Body))
 	}
-	kind := record.KeyType
-	if pub, is := record.Public.(*rsa.PublicKey); is {
-		kind = fmt.Sprintf("%s, %d bits", kind, pub.N.BitLen())
-	}
-	c.result("key", sig.CheckKey(file.Header, record, v.rules), "%s: the signature is right", kind)
+	return "b= is right for the signed fields"
 }
 
 func signatureDetail(sig *dkim.Signature) string {
 	if sig == nil {
 		return ""
 	}
-	return fmt.Sprintf("a=%s c=%s d=%s s=%s q=%s", sig.Algorithm, sig.Canonicalization, sig.Domain, sig.Selector, strings.Join(sig.Query, ":"))
+	return fmt.Sprintf("d=%s s=%s q=%s", sig.Domain, sig.Selector, strings.Join(sig.Query, ":"))
 }
 
 func (v *verifier) timeDetail(sig *dkim.Signature) string {
@@ -222,14 +240,4 @@ func (v *verifier) timeDetail(sig *dkim.Signature) string {
 		detail += " x=" + sig.Expires.UTC().Format(time.RFC3339)
 	}
 	return detail + ", accepted until " + sig.AcceptedUntil(v.rules).UTC().Format(time.RFC3339)
-}
-
-// printable keeps what a stranger wrote from steering a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r <= 0x9f {
-			return '?'
-		}
-		return r
-	}, s)
 }
