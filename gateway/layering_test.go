@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"gateway/resolver":          10,
 	"gateway/resolver/dnstest":  10,
 	"gateway/netguard":          11,
+	"gateway/netguard/catest":   10,
 	"gateway/snapshot":          11,
 	"gateway/policy":            12,
 	"gateway/discovery":         12,

@@ -74,17 +74,31 @@ func appendAddrs(out []netip.Addr, e *entry) []netip.Addr {
 }
 
 func systemAddrs(ctx context.Context, fqdn string) ([]netip.Addr, error) {
-	// The Go resolver, whatever the build: it reads the hosts file for rooted names too.
-	r := net.Resolver{PreferGo: true}
-	addrs, err := r.LookupNetIP(ctx, "ip", fqdn)
+	// The Go resolver, whatever the build: it reads the hosts file for rooted names too, save those of one label.
+	if label := strings.TrimSuffix(fqdn, "."); !strings.Contains(label, ".") {
+		hosts := net.Resolver{PreferGo: true, Dial: noDial}
+		if addrs, err := hosts.LookupNetIP(ctx, "ip", label); err == nil {
+			return unmap(addrs), nil
+		}
+	}
+	system := net.Resolver{PreferGo: true}
+	addrs, err := system.LookupNetIP(ctx, "ip", fqdn)
 	if err != nil {
 		if dnsErr := (*net.DNSError)(nil); errors.As(err, &dnsErr) && dnsErr.IsNotFound {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("%w: %w", ErrTemporary, err)
 	}
+	return unmap(addrs), nil
+}
+
+// noDial leaves the hosts file alone to answer.
+func noDial(context.Context, string, string) (net.Conn, error) { return nil, ErrTemporary }
+
+// unmap undoes that package net gives IPv4 addresses in either form.
+func unmap(addrs []netip.Addr) []netip.Addr {
 	for i, a := range addrs {
-		addrs[i] = a.Unmap() // net gives IPv4 addresses in either form
+		addrs[i] = a.Unmap()
 	}
-	return addrs, nil
+	return addrs
 }

@@ -42,7 +42,7 @@ func (c *Client) ask(ctx context.Context, q question) (*entry, error) {
 			aliased = true
 			ttl = min(ttl, seconds(alias.Hdr.Ttl))
 			if name, err = rooted(alias.Target); err != nil {
-				return nil, fmt.Errorf("%w: CNAME at %s: %v", ErrTemporary, q.name, err)
+				return nil, fmt.Errorf("%w: CNAME from %s leads to no domain name", ErrTemporary, q.name)
 			}
 		}
 

@@ -6,6 +6,7 @@
 package dnstest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"sync"
@@ -62,14 +63,15 @@ func New(zone string) (*Server, error) {
 
 // listen takes a port that is free for both protocols.
 func listen() (net.PacketConn, net.Listener, error) {
+	var cfg net.ListenConfig
 	var err error
 	for range 16 {
 		var pc net.PacketConn
-		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+		if pc, err = cfg.ListenPacket(context.Background(), "udp", "127.0.0.1:0"); err != nil {
 			return nil, nil, err
 		}
 		var ln net.Listener
-		if ln, err = net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+		if ln, err = cfg.Listen(context.Background(), "tcp", pc.LocalAddr().String()); err == nil {
 			return pc, ln, nil
 		}
 		_ = pc.Close()
