@@ -1,13 +1,16 @@
 // Package receiver is the inbound pipeline: what an iSchedule Receiver does with a request from a
-// stranger, step by step in the order of IS-RECV-1, each step ending the trip with one
-// *ischedule.Error or adding to the Message that travels down.
+// stranger (draft-desruisseaux-ischedule-05 §6, §7.5), step by step in the order of IS-RECV-1. One
+// Message travels down the list of steps; each step adds to it or ends the trip with one
+// *ischedule.Error. No step reaches back up.
+//
+// It opens no listener, reads no configuration but a snapshot, and stores no calendar data: users live
+// behind backend.Backend. It relays nothing: a recipient of another domain gets 3.7.
 package receiver
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
@@ -21,75 +24,112 @@ type Config struct {
 	Active   *snapshot.Active
 	Keys     *keys.Lookup
 	Backends map[string]backend.Backend // by local domain; domains with equal back ends share one value
-	Shared   *Shared
-	Now      func() time.Time // nil = time.Now
-	Log      *slog.Logger     // nil = discard
+	Shared   *Shared                    // nil = a fresh one
+	Now      func() time.Time           // nil = time.Now
+	Log      *slog.Logger               // nil = discard
 }
 
-// Shared is what survives a change of configuration: replay memory, budgets, metrics.
-type Shared struct {
-	Replay  ReplayMemory
-	Metrics *Metrics
-	budgets *budgets
+// Receiver answers the iSchedule resource. It is an http.Handler for WellKnownPath (GET, HEAD, OPTIONS,
+// POST). It is immutable: a new snapshot gets a new Receiver over the same Shared. Safe for concurrent use.
+type Receiver struct {
+	cfg          Config
+	capabilities document
+	rules        ruleBook
+	memory       ReplayMemory
 }
 
-type budgets struct{}
+// New makes a Receiver. It starts no goroutine.
+func New(cfg Config) *Receiver {
+	if cfg.Shared == nil {
+		cfg.Shared = &Shared{}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Receiver{
+		cfg:          cfg,
+		capabilities: newDocument(&cfg.Active.Snapshot.Gateway.Capabilities),
+		rules:        newRuleBook(cfg.Active.Snapshot.Policies),
+		memory:       cfg.Shared.replay(cfg.Now),
+	}
+}
 
-// Metrics are the receiver's counters; made by NewMetrics, registered by the gateway.
-type Metrics struct{}
+// gateway is the part of the snapshot that all domains share.
+func (r *Receiver) gateway() *snapshot.Gateway { return &r.cfg.Active.Snapshot.Gateway }
 
-// Receiver answers the iSchedule resource. It is an http.Handler for WellKnownPath (GET, HEAD, OPTIONS, POST).
-type Receiver struct{ cfg Config }
+// ServeHTTP implements http.Handler. IS-CAP-1, IS-CAP-2.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set(ischedule.HeaderVersion, ischedule.Version)
+	w.Header().Set(ischedule.HeaderCapabilities, r.capabilities.serial)
+	if err := r.admit(req); err != nil {
+		r.refuse(w, req, err)
+		return
+	}
+	switch req.Method {
+	case http.MethodPost:
+		r.post(w, req)
+	case http.MethodGet, http.MethodHead:
+		r.serveCapabilities(w, req)
+	case http.MethodOptions:
+		w.Header().Set("Allow", allowedMethods)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", allowedMethods)
+		r.refuse(w, req, &ischedule.Error{
+			Status: http.StatusMethodNotAllowed, Reason: "method-not-allowed",
+			Description: "This resource takes " + allowedMethods + ".",
+		})
+	}
+}
 
-// New makes a Receiver.
-func New(cfg Config) *Receiver { return &Receiver{cfg: cfg} }
+const allowedMethods = "GET, HEAD, OPTIONS, POST"
 
-// ServeHTTP implements http.Handler.
-func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) { panic("CONTRACT STUB") }
+// post runs a scheduling message from a stranger through the whole pipeline.
+func (r *Receiver) post(w http.ResponseWriter, req *http.Request) {
+	m := &Message{started: r.cfg.Now(), http: req, writer: w}
+	defer func() {
+		if m.free != nil {
+			m.free()
+		}
+	}()
+	err := r.run(req.Context(), m, r.steps())
+	r.report(req.Context(), m, err)
+	if err != nil {
+		err.Write(w)
+		return
+	}
+	ischedule.WriteDocument(w, http.StatusOK, m.answer)
+}
 
-// ServeDomainKey answers /.well-known/domainkey/{d}/{s}. IS-DKIM-11.
-func (r *Receiver) ServeDomainKey(w http.ResponseWriter, req *http.Request) { panic("CONTRACT STUB") }
+// refuse answers a request that never became a message.
+func (r *Receiver) refuse(w http.ResponseWriter, req *http.Request, err *ischedule.Error) {
+	r.cfg.Shared.Metrics.request(resultOf(err), err.Reason, 0)
+	r.cfg.Log.LogAttrs(req.Context(), slog.LevelInfo, "request refused",
+		slog.String("method", knownMethod(req.Method)), slog.Int("status", err.Status), slog.String("reason", err.Reason))
+	err.Write(w)
+}
+
+// knownMethod keeps strangers' words out of the log.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut, http.MethodDelete:
+		return method
+	}
+	return "other"
+}
 
 // Local runs a message of an authenticated local submitter to local recipients through everything but the signature
-// (IS-SEND-9): policy, iCalendar, iTIP, capabilities, delivery.
+// (IS-SEND-9): policy, iCalendar, iTIP, capabilities, delivery. There is no replay memory either: what it guards
+// against is a signed message that someone else sends again.
 func (r *Receiver) Local(ctx context.Context, req *ischedule.Request) (*ischedule.Response, *ischedule.Error) {
-	panic("CONTRACT STUB")
+	m := &Message{started: r.cfg.Now(), Request: req, local: true}
+	err := r.run(ctx, m, r.localSteps())
+	r.report(ctx, m, err)
+	if err != nil {
+		return nil, err
+	}
+	return m.response(), nil
 }
-
-// ReplayMemory remembers messages so that none is delivered twice (IS-RECV-10). The in-process one is
-// NewReplayMemory; the shared one comes with the queue.
-type ReplayMemory interface {
-	// Begin claims key for a delivery. See State.
-	Begin(ctx context.Context, claim Claim) (State, error)
-	// Finish records the answer of a claimed delivery (nil: remember without an answer, free/busy).
-	Finish(ctx context.Context, claim Claim, answer []byte) error
-	// Abandon releases a claim whose delivery did not happen, so that a repeat runs again.
-	Abandon(ctx context.Context, claim Claim) error
-}
-
-// Claim identifies one message.
-type Claim struct {
-	Key       string        // hash by IS-RECV-10
-	MessageID string        // d= and signed Message-ID, "" when unsigned: the same one with another Key is refused
-	Keep      time.Time     // until when it must be remembered
-	Lease     time.Duration // how long one run may take
-}
-
-// State is what Begin found.
-type State struct {
-	Status Status
-	Answer []byte // Finished: the recorded answer, nil for free/busy
-}
-
-// Status of a claim.
-type Status int
-
-const (
-	Fresh      Status = iota // claimed: deliver, then Finish or Abandon
-	InProgress               // another delivery holds it: 503
-	Finished                 // done before: the recorded answer
-	Conflict                 // same Message-ID, another message: 403
-)
-
-// sourceOf is the peer's address as limits see it: /32 or /64.
-func sourceOf(remote string) netip.Prefix { panic("CONTRACT STUB") }
