@@ -7,6 +7,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -41,7 +43,9 @@ func (t test) String() string {
 }
 
 func main() {
-	ok, err := report()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ok, err := report(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(2)
@@ -51,13 +55,13 @@ func main() {
 	}
 }
 
-func report() (bool, error) {
+func report(ctx context.Context) (bool, error) {
 	requirements := readIDs()
 	proofs, err := readProofs(".")
 	if err != nil {
 		return false, err
 	}
-	passed, err := runTests(proofs)
+	passed, err := runTests(ctx, proofs)
 	if err != nil {
 		return false, err
 	}
@@ -176,7 +180,7 @@ func readProofs(root string) (map[string][]test, error) {
 }
 
 // runTests runs every citing test and returns those that passed. A test that was skipped has proved nothing.
-func runTests(proofs map[string][]test) (map[test]bool, error) {
+func runTests(ctx context.Context, proofs map[string][]test) (map[test]bool, error) {
 	byDir := map[string][]string{}
 	for _, tests := range proofs {
 		for _, t := range tests {
@@ -185,7 +189,7 @@ func runTests(proofs map[string][]test) (map[test]bool, error) {
 			}
 		}
 	}
-	module, err := exec.Command("go", "list", "-m").Output()
+	module, err := exec.CommandContext(ctx, "go", "list", "-m").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list -m: %w", err)
 	}
@@ -197,7 +201,7 @@ func runTests(proofs map[string][]test) (map[test]bool, error) {
 	}
 	args := []string{"test", "-json", "-run", "^(" + strings.Join(slices.Sorted(maps.Keys(names)), "|") + ")$"}
 	args = append(args, slices.Sorted(maps.Keys(byDir))...)
-	cmd := exec.Command("go", args...)
+	cmd := exec.CommandContext(ctx, "go", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
