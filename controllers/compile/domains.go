@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/gateway/cua"
@@ -120,7 +121,8 @@ func (c *compiler) backend(at spot, b *v1alpha1.Backend) snapshot.Backend {
 func (c *compiler) target(at spot, text string, schemes ...string) bool {
 	u, err := url.Parse(text)
 	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || u.Opaque != "" {
-		at.error(v1alpha1.ReasonInvalidValue, "%q is no absolute %s URL", text, schemes[len(schemes)-1])
+		// the text is not repeated: a password may stand in it
+		at.error(v1alpha1.ReasonInvalidValue, "must be an absolute URL with scheme %s", strings.Join(schemes, " or "))
 		return false
 	}
 	if u.User != nil || u.Fragment != "" {
