@@ -126,21 +126,22 @@ func (k *kindSchema) siblings(path string) []string {
 
 // complaint words an error of the API server's packages for a person. Values of our kinds are no secrets.
 func complaint(e *field.Error) string {
+	detail := strings.TrimPrefix(e.Detail, e.Field+" in body ")
 	switch {
-	case e.Type == field.ErrorTypeRequired && e.Detail == "":
+	case e.Type == field.ErrorTypeRequired && detail == "":
 		return "is required"
+	case e.Type == field.ErrorTypeTypeInvalid:
+		detail, _, _ = strings.Cut(detail, ": ")
+		return fmt.Sprintf("%s, not %v", detail, e.BadValue)
 	case e.Type == field.ErrorTypeRequired:
-		return e.Detail
-	case e.Type == field.ErrorTypeInvalid:
-		if value, ok := e.BadValue.(string); ok && value != "" && len(value) <= maxTypo && !strings.Contains(value, "\n") && e.Detail != "" {
-			// rules about objects come with the type's name in place of a value
-			if value != "object" && value != "array" {
-				return fmt.Sprintf("%q: %s", value, e.Detail)
-			}
+		return detail
+	case e.Type == field.ErrorTypeInvalid && detail != "":
+		// rules about objects come with the type's name in place of a value
+		value, ok := e.BadValue.(string)
+		if ok && value != "" && value != "object" && value != "array" && len(value) <= maxTypo && !strings.Contains(value, "\n") {
+			return fmt.Sprintf("%q: %s", value, detail)
 		}
-		if e.Detail != "" {
-			return e.Detail
-		}
+		return detail
 	}
 	return strings.ReplaceAll(e.ErrorBody(), "\n", " ")
 }

@@ -1,0 +1,57 @@
+package records
+
+import (
+	"fmt"
+	"strings"
+)
+
+// BIND writes records as lines of a zone file (RFC 1035 §5).
+func BIND(records []Record) string {
+	var b strings.Builder
+	for _, r := range records {
+		fmt.Fprintf(&b, "%s %d IN %s", r.Name, r.TTL, r.Type)
+		if r.SRV != nil {
+			fmt.Fprintf(&b, " %d %d %d %s", r.SRV.Priority, r.SRV.Weight, r.SRV.Port, r.SRV.Target)
+		}
+		for _, s := range r.Text {
+			b.WriteString(` "` + zoneString(s) + `"`)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// zoneString escapes a string for a zone file: quotes and backslashes, and what is not visible as three decimal digits.
+func zoneString(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\%03d`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Dnsmasq writes records as lines of dnsmasq.conf. It gives them no time to live of their own: that is local-ttl.
+func Dnsmasq(records []Record) string {
+	var b strings.Builder
+	for _, r := range records {
+		name := strings.TrimSuffix(r.Name, ".")
+		if r.SRV != nil {
+			fmt.Fprintf(&b, "srv-host=%s,%s,%d,%d,%d\n", name, strings.TrimSuffix(r.SRV.Target, "."), r.SRV.Port, r.SRV.Priority, r.SRV.Weight)
+			continue
+		}
+		b.WriteString("txt-record=" + name)
+		for _, s := range r.Text {
+			b.WriteString(`,"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
