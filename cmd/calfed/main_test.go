@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,5 +18,10 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			vectors, err := filepath.Abs("testdata/vectors") // requests with CRLF, which txtar files cannot hold
+			env.Setenv("VECTORS", vectors)
+			return err
+		},
 	})
 }

@@ -167,7 +167,7 @@ func requestDetail(name string, file *requestFile, req *ischedule.Request) strin
 // verifySignature runs the checks of one DKIM-Signature field.
 func (v *verifier) verifySignature(c *checks, file *requestFile, req *ischedule.Request, field string) {
 	sig, err := dkim.ParseSignature(field)
-	c.result("signature", err, "%s", signatureDetail(sig))
+	c.result("signature-syntax", err, "%s", signatureDetail(sig))
 	if err != nil {
 		return
 	}
