@@ -1,50 +1,124 @@
-// Package gateway wires the data plane: listeners, the parts each snapshot needs, health, metrics, drain.
+// Package gateway wires the data plane: it makes the parts that each snapshot needs, swaps them in atomically, opens the
+// public, submit and admin listeners, says whether it is ready, counts, and drains without losing a request.
+//
+// It decides nothing about messages (receiver, sender and submission do) and reads no files: snapshots are given to Apply.
 // README.md beside this file is the manual.
 package gateway
 
 import (
-	"context"
-	"crypto/tls"
+	"fmt"
 	"log/slog"
-	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/receiver"
+	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 // Options of a Gateway.
 type Options struct {
 	PublicAddr, SubmitAddr, AdminAddr string                     // host:port; "" = not served; ":0" works, see Addrs
-	Memory                            map[string]backend.Backend // back ends of type Memory, by domain: demo and tests
+	Memory                            map[string]backend.Backend // back ends of type Memory, by domain: demo and tests; never closed here
+	NeverAddrs                        []netip.Addr               // where no connection may lead, whatever the snapshot says: the API server (IS-DISC-10)
 	DrainDelay                        time.Duration              // between failing /readyz and closing the listeners; 0 = none
 	DrainTimeout                      time.Duration              // for requests in flight; 0 = 25 s
-	Now                               func() time.Time
-	Log                               *slog.Logger
-	Version                           string
+	Now                               func() time.Time           // nil = time.Now
+	Log                               *slog.Logger               // nil = discard
+	Version                           string                     // for User-Agent and metrics; "" = "dev"
 }
 
-// Gateway serves one snapshot at a time.
-type Gateway struct{ opt Options }
+// Gateway serves one snapshot at a time. Safe for concurrent use.
+type Gateway struct {
+	opt Options
+	log *slog.Logger
+
+	// what outlives a generation
+	metrics       *metrics
+	shared        *receiver.Shared
+	senderMetrics *sender.Metrics
+
+	applyMu sync.Mutex // one Apply at a time
+
+	mu           sync.RWMutex
+	current      *generation
+	appliedAt    time.Time
+	staleBecause string
+	fronts       []*front // those bounded by the snapshot
+	addrs        Addrs
+
+	started  chan struct{}
+	draining atomic.Int32
+}
 
 // New makes a Gateway that serves nothing yet.
-func New(opt Options) *Gateway { return &Gateway{opt: opt} }
+func New(opt Options) *Gateway {
+	if opt.DrainTimeout == 0 {
+		opt.DrainTimeout = 25 * time.Second
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Version == "" {
+		opt.Version = "dev"
+	}
+	m := newMetrics(opt.Version)
+	return &Gateway{
+		opt:           opt,
+		log:           opt.Log,
+		metrics:       m,
+		shared:        &receiver.Shared{Metrics: receiver.NewMetrics(m.registry)},
+		senderMetrics: sender.NewMetrics(m.registry),
+		started:       make(chan struct{}),
+	}
+}
 
-// Apply validates s, builds its parts, and swaps them in; requests in flight finish on the old ones. On error the last
-// good snapshot stays.
-func (g *Gateway) Apply(s *snapshot.Snapshot) error { panic("CONTRACT STUB") }
+// userAgent is what we call ourselves; it is signed, so it holds no ", ".
+func (g *Gateway) userAgent() string { return "calfed/" + g.opt.Version }
 
-// Run opens the listeners and serves until ctx ends, then drains. It needs no snapshot to start: /readyz says 503 and
-// the public resource answers 503 until the first Apply.
-func (g *Gateway) Run(ctx context.Context) error { panic("CONTRACT STUB") }
+// Apply validates s, makes its parts, and swaps them in; requests in flight finish on the old ones, which are closed
+// when the last of these ends. On error the last good snapshot stays.
+func (g *Gateway) Apply(s *snapshot.Snapshot) error {
+	g.applyMu.Lock()
+	defer g.applyMu.Unlock()
+	gen, err := g.newGeneration(s)
+	if err != nil {
+		g.metrics.rejected.Inc()
+		return fmt.Errorf("snapshot refused: %w", err)
+	}
+	now := g.opt.Now()
+	g.mu.Lock()
+	old := g.current
+	g.current, g.appliedAt, g.staleBecause = gen, now, ""
+	for _, f := range g.fronts {
+		f.bound(&s.Gateway.Limits)
+	}
+	g.mu.Unlock()
+	g.metrics.serving(s, float64(now.UnixNano())/1e9)
+	g.metrics.stale.Set(0)
+	if old != nil {
+		old.release()
+	}
+	g.log.Info("snapshot applied", "gateway", s.Gateway.Name, "domains", len(s.Domains), "policies", len(s.Policies),
+		"capabilities-serial", s.Gateway.Capabilities.Serial)
+	return nil
+}
 
-// Addrs are the addresses listened on, after Started is closed.
-type Addrs struct{ Public, Submit, Admin net.Addr }
-
-// Started is closed when all listeners are open.
-func (g *Gateway) Started() <-chan struct{} { panic("CONTRACT STUB") }
-
-// Addrs returns the listeners' addresses.
-func (g *Gateway) Addrs() Addrs { panic("CONTRACT STUB") }
-
-var _ = tls.Config{}
+// Stale says that there is a newer configuration which is not served, and why: /readyz and a metric show it until
+// the next Apply. "" takes it back.
+func (g *Gateway) Stale(because string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.staleBecause = because
+	if because == "" {
+		g.metrics.stale.Set(0)
+		return
+	}
+	g.metrics.stale.Set(1)
+}

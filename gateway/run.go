@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/calfed/calfed/gateway/snapshot"
+)
+
+// Addrs are the addresses listened on; nil where nothing is.
+type Addrs struct{ Public, Submit, Admin net.Addr }
+
+// Started is closed when all listeners are open.
+func (g *Gateway) Started() <-chan struct{} { return g.started }
+
+func (g *Gateway) isStarted() bool {
+	select {
+	case <-g.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// Addrs returns the listeners' addresses, once Started is closed.
+func (g *Gateway) Addrs() Addrs {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.addrs
+}
+
+// The phases of a gateway's life, in order.
+const (
+	phaseServing int32 = iota
+	phaseLeaving       // /readyz fails, everything is still served
+	phaseClosed        // nothing new is
+)
+
+func (g *Gateway) phase() int32 { return g.draining.Load() }
+
+// The bounds of listeners before the first snapshot, and of the admin listener always.
+var (
+	firstLimits = snapshot.Limits{
+		MaxConnections: 1000, MaxConnsPerSource: 100, MaxHeaderBytes: 32 << 10,
+		HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, DeliveryTimeout: 30 * time.Second,
+	}
+	adminLimits = snapshot.Limits{
+		MaxConnections: 100, MaxHeaderBytes: 16 << 10,
+		HeaderTimeout: 5 * time.Second, BodyTimeout: 5 * time.Second, DeliveryTimeout: 30 * time.Second,
+	}
+)
+
+// bound applies limits to a listener. Those per source are for strangers: the submit listener serves a calendar server
+// or two, each from one address.
+func (f *front) bound(l *snapshot.Limits) {
+	perSource := l.MaxConnsPerSource
+	if f.name != listenerPublic {
+		perSource = 0
+	}
+	f.limits.set(l.MaxConnections, perSource)
+	f.configure(settings{
+		headerTimeout:  l.HeaderTimeout,
+		writeTimeout:   l.HeaderTimeout + l.BodyTimeout + l.DeliveryTimeout + 30*time.Second,
+		maxHeaderBytes: l.MaxHeaderBytes,
+	})
+}
+
+// The listeners, as metrics and log call them.
+const (
+	listenerPublic = "public"
+	listenerSubmit = "submit"
+	listenerAdmin  = "admin"
+)
+
+// Run opens the listeners and serves until ctx ends, then drains: /readyz fails at once; after DrainDelay nothing is
+// accepted any more; requests in flight get DrainTimeout. It needs no snapshot to start: /readyz says 503 and the
+// resources answer 503 until the first Apply. Run may be called once. It returns nil after a drain that lost nothing.
+func (g *Gateway) Run(ctx context.Context) error {
+	serving, admin, err := g.open(ctx)
+	if err != nil {
+		return err
+	}
+	close(g.started)
+	<-ctx.Done()
+	return g.drain(serving, admin)
+}
+
+// open opens all listeners or none.
+func (g *Gateway) open(ctx context.Context) (serving []*front, admin *front, err error) {
+	var opened []net.Listener
+	listen := func(addr string) (net.Listener, error) {
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			for _, ln := range opened {
+				_ = ln.Close()
+			}
+			return nil, err
+		}
+		opened = append(opened, ln)
+		return ln, nil
+	}
+	var addrs Addrs
+	if g.opt.PublicAddr != "" {
+		ln, err := listen(g.opt.PublicAddr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("public listener: %w", err)
+		}
+		addrs.Public = ln.Addr()
+		f := newFront(listenerPublic, ln, &entry{g: g, name: listenerPublic, serve: servePublic}, g.metrics, g.log)
+		f.secure = always(g.listenerTLS(func(gen *generation) *tls.Config { return gen.public }))
+		serving = append(serving, f)
+	}
+	if g.opt.SubmitAddr != "" {
+		ln, err := listen(g.opt.SubmitAddr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("submit listener: %w", err)
+		}
+		addrs.Submit = ln.Addr()
+		f := newFront(listenerSubmit, ln, &entry{g: g, name: listenerSubmit, serve: serveSubmit}, g.metrics, g.log)
+		f.secure = whenAsked(g.listenerTLS(func(gen *generation) *tls.Config { return gen.submits }))
+		serving = append(serving, f)
+	}
+	if g.opt.AdminAddr != "" {
+		ln, err := listen(g.opt.AdminAddr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("admin listener: %w", err)
+		}
+		addrs.Admin = ln.Addr()
+		admin = newFront(listenerAdmin, ln, g.adminHandler(), g.metrics, g.log)
+		admin.bound(&adminLimits)
+		admin.start()
+	}
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	limits := &firstLimits
+	if g.current != nil {
+		limits = &g.current.active.Snapshot.Gateway.Limits
+	}
+	for _, f := range serving {
+		f.bound(limits)
+		f.start()
+	}
+	g.fronts, g.addrs = serving, addrs
+	return serving, admin, nil
+}
+
+// drain ends serving without losing what was begun.
+func (g *Gateway) drain(serving []*front, admin *front) error {
+	g.log.Info("draining", "delay", g.opt.DrainDelay, "timeout", g.opt.DrainTimeout)
+	g.draining.Store(phaseLeaving)
+	if g.opt.DrainDelay > 0 {
+		<-time.After(g.opt.DrainDelay) // until load balancers have seen /readyz
+	}
+	g.draining.Store(phaseClosed)
+	ctx, cancel := context.WithTimeout(context.Background(), g.opt.DrainTimeout)
+	defer cancel()
+	errs := make([]error, len(serving))
+	done := make(chan struct{})
+	for i, f := range serving {
+		go func() {
+			errs[i] = f.shutdown(ctx)
+			done <- struct{}{}
+		}()
+	}
+	for range serving {
+		<-done
+	}
+	if admin != nil {
+		adminCtx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = admin.shutdown(adminCtx)
+	}
+	g.mu.Lock()
+	last := g.current
+	g.current, g.fronts = nil, nil
+	g.mu.Unlock()
+	if last != nil {
+		last.release()
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("drain: requests were still running after %s and were cut off: %w", g.opt.DrainTimeout, err)
+	}
+	g.log.Info("drained")
+	return nil
+}
