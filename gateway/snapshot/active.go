@@ -1,25 +1,102 @@
 package snapshot
 
+import (
+	"strings"
+)
+
 // Active is a validated snapshot, indexed for serving. It is immutable.
 type Active struct {
 	Snapshot *Snapshot
 	domains  map[string]*Domain
 	policies map[string]*Policy
+	peers    map[string]*peerIndex // by domain; domains covered by the same policies share one
+	allowed  *peerIndex            // the Allow policies that cover some domain
+	keys     map[keyName]*Key
 }
 
+// keyName is what a key record is published under.
+type keyName struct{ domain, selector string }
+
 // Activate validates s as a whole: names, keys parse and match their records, certificates parse, references
-// resolve. The error names the first problem by its place ("domains[3].signing.keys[0]: …").
-func Activate(s *Snapshot) (*Active, error) { panic("CONTRACT STUB") }
+// resolve. The error is an *Error that names the first problem by its place ("domains[3].signing.keys[0].record: …") and
+// holds no secret. s must not be changed afterwards.
+func Activate(s *Snapshot) (*Active, error) {
+	if err := validate(s); err != nil {
+		return nil, err
+	}
+	a := &Active{
+		Snapshot: s,
+		domains:  make(map[string]*Domain, len(s.Domains)),
+		policies: make(map[string]*Policy, len(s.Policies)),
+		peers:    make(map[string]*peerIndex, len(s.Domains)),
+		keys:     make(map[keyName]*Key),
+	}
+	for i := range s.Policies {
+		a.policies[s.Policies[i].ID] = &s.Policies[i]
+	}
+	shared := make(map[string]*peerIndex)
+	used := make(map[*Policy]bool)
+	for i := range s.Domains {
+		d := &s.Domains[i]
+		a.domains[d.Name] = d
+		for j := range d.Signing.Keys {
+			k := &d.Signing.Keys[j]
+			a.keys[keyName{k.Domain, k.Selector}] = k
+		}
+		list := strings.Join(d.Policies, "\x00")
+		if shared[list] == nil {
+			policies := make([]*Policy, len(d.Policies))
+			for j, id := range d.Policies {
+				policies[j] = a.policies[id]
+				used[policies[j]] = true
+			}
+			shared[list] = newPeerIndex(policies)
+		}
+		a.peers[d.Name] = shared[list]
+	}
+	var allow []*Policy
+	for i := range s.Policies {
+		if p := &s.Policies[i]; used[p] && p.Action == Allow {
+			allow = append(allow, p)
+		}
+	}
+	a.allowed = newPeerIndex(allow)
+	return a, nil
+}
 
 // Domain returns the domain served here under this name (cua.Address.Domain form).
-func (a *Active) Domain(name string) (*Domain, bool) { panic("CONTRACT STUB") }
+func (a *Active) Domain(name string) (*Domain, bool) {
+	d, ok := a.domains[name]
+	return d, ok
+}
 
-// PoliciesFor returns the policies that cover a local domain, in the order of Domain.Policies.
-func (a *Active) PoliciesFor(d *Domain) []*Policy { panic("CONTRACT STUB") }
+// PoliciesFor returns the policies that cover a local domain, in the order of Domain.Policies. The list is shared: it
+// must not be changed.
+func (a *Active) PoliciesFor(d *Domain) []*Policy {
+	if x := a.peers[d.Name]; x != nil {
+		return x.all
+	}
+	return nil
+}
 
-// KnowsPeer says whether any policy at all would allow some message from this Originator domain, or the
-// default action is Allow: the cheap gate before a key look-up (IS-RECV-1).
-func (a *Active) KnowsPeer(peer string) bool { panic("CONTRACT STUB") }
+// ClosestPolicies returns those policies that cover a local domain and name the peer most closely: by its own name, else
+// by the longest "*.suffix", else by "*". It allocates nothing; the list is shared and must not be changed.
+func (a *Active) ClosestPolicies(d *Domain, peer string) []*Policy {
+	if x := a.peers[d.Name]; x != nil {
+		return x.closest(peer)
+	}
+	return nil
+}
+
+// KnowsPeer is the cheap gate before a key look-up (IS-RECV-1): whether the default action is Allow, or an Allow policy
+// that covers some domain here has a peer pattern that matches this Originator domain. True promises nothing: another
+// policy may still deny, domain by domain.
+func (a *Active) KnowsPeer(peer string) bool {
+	return a.Snapshot.Gateway.DefaultAction == Allow || len(a.allowed.closest(peer)) > 0
+}
 
 // Key finds a published key of any domain here, for /.well-known/domainkey (IS-DKIM-11).
-func (a *Active) Key(domain, selector string) (*Key, bool) { panic("CONTRACT STUB") }
+func (a *Active) Key(domain, selector string) (*Key, bool) {
+	k, ok := a.keys[keyName{domain, selector}]
+	return k, ok
+}

@@ -1,0 +1,94 @@
+package snapshot
+
+import (
+	"math"
+	"strings"
+
+	"github.com/calfed/calfed/gateway/cua"
+)
+
+// Exactly is the specificity of a pattern that is the name itself.
+const Exactly = math.MaxInt
+
+// Specificity says how closely a domain pattern names a domain: -1 not at all, 0 for "*", the length of the suffix for
+// "*.suffix" (the names below suffix, not suffix itself), Exactly for the name.
+func Specificity(pattern, name string) int {
+	if pattern == "*" {
+		return 0
+	}
+	if suffix, wild := strings.CutPrefix(pattern, "*."); wild {
+		if len(name) > len(suffix) && cua.WithinDomain(name, suffix) {
+			return len(suffix)
+		}
+		return -1
+	}
+	if pattern == name {
+		return Exactly
+	}
+	return -1
+}
+
+// Coverage is how closely the policy's domain patterns name a local domain, by the closest of them; a policy without
+// any covers every domain of its namespace, as "*" does.
+func (p *Policy) Coverage(domain string) int {
+	if len(p.Domains) == 0 {
+		return 0
+	}
+	return closest(p.Domains, domain)
+}
+
+// Matches is how closely the policy's peer patterns name a peer's domain, by the closest of them.
+func (p *Policy) Matches(peer string) int { return closest(p.Peers, peer) }
+
+func closest(patterns []string, name string) int {
+	best := -1
+	for _, p := range patterns {
+		best = max(best, Specificity(p, name))
+	}
+	return best
+}
+
+// parent is the name without its first label, "" at the end.
+func parent(name string) string {
+	_, rest, _ := strings.Cut(name, ".")
+	return rest
+}
+
+// peerIndex finds the policies of one list by their peer patterns, without walking the list.
+type peerIndex struct {
+	all    []*Policy            // in the order of the list
+	exact  map[string][]*Policy // by name
+	suffix map[string][]*Policy // by the suffix of "*.suffix"
+	any    []*Policy
+}
+
+func newPeerIndex(policies []*Policy) *peerIndex {
+	x := &peerIndex{all: policies, exact: map[string][]*Policy{}, suffix: map[string][]*Policy{}}
+	for _, p := range policies {
+		for _, pattern := range p.Peers {
+			suffix, wild := strings.CutPrefix(pattern, "*.")
+			switch {
+			case pattern == "*":
+				x.any = append(x.any, p)
+			case wild:
+				x.suffix[suffix] = append(x.suffix[suffix], p)
+			default:
+				x.exact[pattern] = append(x.exact[pattern], p)
+			}
+		}
+	}
+	return x
+}
+
+// closest are the policies whose peer patterns name the peer most closely: all with the same pattern.
+func (x *peerIndex) closest(peer string) []*Policy {
+	if found := x.exact[peer]; len(found) > 0 {
+		return found
+	}
+	for name := parent(peer); name != ""; name = parent(name) {
+		if found := x.suffix[name]; len(found) > 0 {
+			return found
+		}
+	}
+	return x.any
+}

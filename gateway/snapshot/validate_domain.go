@@ -1,0 +1,171 @@
+package snapshot
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/calfed/calfed/gateway/cua"
+	"github.com/calfed/calfed/gateway/dkim"
+)
+
+// domainValidator remembers what must agree between domains.
+type domainValidator struct {
+	policies map[string]*Policy
+	names    map[string]bool
+	records  map[keyName]string          // one record under one name
+	publics  map[string]crypto.PublicKey // by private key in PEM: domains may share a parent's key, and reading one is dear
+}
+
+func validateDomains(domains []Domain, policies map[string]*Policy) error {
+	v := &domainValidator{policies, map[string]bool{}, map[keyName]string{}, map[string]crypto.PublicKey{}}
+	return each(domains, v.domain)
+}
+
+func (v *domainValidator) domain(d *Domain) error {
+	if err := checkDomain(d.Name); err != nil {
+		return at("name", err)
+	}
+	if v.names[d.Name] {
+		return wrong("name", "%q appears twice", d.Name)
+	}
+	v.names[d.Name] = true
+	return firstError(
+		at("signing", v.signing(d)),
+		at("backend", d.Backend.validate()),
+		at("accepts", each(d.Accepts, (*Messages).validate)),
+		at("submitters", validateSubmitters(d.Submitters)),
+		at("policies", v.references(d)),
+	)
+}
+
+func (v *domainValidator) signing(d *Domain) error {
+	here := make(map[keyName]bool)
+	err := each(d.Signing.Keys, func(k *Key) error {
+		name := keyName{k.Domain, k.Selector}
+		if here[name] {
+			return wrong("selector", "%q appears twice", k.Selector)
+		}
+		here[name] = true
+		return v.key(d, k)
+	})
+	if err != nil {
+		return at("keys", err)
+	}
+	return at("lookup", checkMethods(d.Signing.Lookup))
+}
+
+func (v *domainValidator) key(d *Domain, k *Key) error {
+	if err := checkDomain(k.Domain); err != nil {
+		return at("domain", err)
+	}
+	if !cua.WithinDomain(d.Name, k.Domain) { // IS-DKIM-8
+		return wrong("domain", "%q does not speak for %q", k.Domain, d.Name)
+	}
+	if err := checkDomain(k.Selector); err != nil { // labels of the same form, RFC 6376 §3.1
+		return at("selector", err)
+	}
+	public, err := v.public(k.Private)
+	if err != nil {
+		return at("private", err)
+	}
+	record, err := dkim.ParseRecord(k.Record)
+	if err != nil {
+		return at("record", err)
+	}
+	if record.Revoked {
+		return wrong("record", "the key is revoked")
+	}
+	if own, ok := record.Public.(interface{ Equal(crypto.PublicKey) bool }); !ok || !own.Equal(public) {
+		return wrong("record", "the record is not that of the private key")
+	}
+	name := keyName{k.Domain, k.Selector}
+	if other, taken := v.records[name]; taken && other != k.Record {
+		return wrong("selector", "%q of %q has another record elsewhere", k.Selector, k.Domain)
+	}
+	v.records[name] = k.Record
+	return nil
+}
+
+func (v *domainValidator) public(private []byte) (crypto.PublicKey, error) {
+	if known, ok := v.publics[string(private)]; ok {
+		return known, nil
+	}
+	signer, err := dkim.ParsePrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	v.publics[string(private)] = signer.Public()
+	return signer.Public(), nil
+}
+
+// references checks that the listed policies exist and cover the domain.
+func (v *domainValidator) references(d *Domain) error {
+	seen := make(map[string]bool, len(d.Policies))
+	return each(d.Policies, func(id *string) error {
+		p := v.policies[*id]
+		switch {
+		case p == nil:
+			return fmt.Errorf("there is no policy %q", *id)
+		case seen[*id]:
+			return fmt.Errorf("%q appears twice", *id)
+		case p.Coverage(d.Name) < 0:
+			return fmt.Errorf("%q does not cover %q", *id, d.Name)
+		}
+		seen[*id] = true
+		return nil
+	})
+}
+
+// checkMethods demands known key look-up methods, each once.
+func checkMethods(methods []string) error {
+	for i, m := range methods {
+		if m != dkim.MethodDNS && m != dkim.MethodWellKnown && m != dkim.MethodPrivate {
+			return wrong(index(i), "%q is no key look-up method", m)
+		}
+		if slices.Contains(methods[:i], m) {
+			return wrong(index(i), "%q appears twice", m)
+		}
+	}
+	return nil
+}
+
+func (b *Backend) validate() error {
+	switch b.Type {
+	case BackendISchedule:
+		if b.ISchedule == nil {
+			return wrong("iSchedule", "missing")
+		}
+		return at("iSchedule.url", checkURL(b.ISchedule.URL, "http", "https"))
+	case BackendMemory:
+		if b.ISchedule != nil {
+			return wrong("iSchedule", "does not belong to type %s", b.Type)
+		}
+		return nil
+	}
+	return wrong("type", "%q is no back end of this version", b.Type)
+}
+
+func validateSubmitters(submitters []Submitter) error {
+	names := make(map[string]bool, len(submitters))
+	return each(submitters, func(s *Submitter) error {
+		if s.Name == "" || names[s.Name] {
+			return wrong("name", "missing, or not the only one")
+		}
+		names[s.Name] = true
+		switch {
+		case (len(s.TokenSHA256) > 0) == (s.Certificate != nil):
+			return wrong("tokenSHA256", "one of a token and a certificate is wanted")
+		case s.Certificate == nil && len(s.TokenSHA256) != sha256.Size:
+			return wrong("tokenSHA256", "no SHA-256 digest")
+		case s.Certificate == nil:
+			return nil
+		case len(s.Certificate.CA) == 0:
+			return wrong("certificate.ca", "missing")
+		case len(s.Certificate.Names) == 0 || slices.Contains(s.Certificate.Names, ""):
+			return wrong("certificate.names", "missing or empty: every certificate of the CA would do")
+		}
+		return at("certificate.ca", checkBundle(s.Certificate.CA))
+	})
+}
