@@ -4,9 +4,9 @@ import "strings"
 
 const maxDomainLen = 253
 
-// isDomain says whether s (lower-case) consists of LDH labels; so it can stand in a DNS name or in a
+// IsDomain says whether s (lower-case) consists of LDH labels; so it can stand in a DNS name or in a
 // path segment as it is. IS-RECV-1.
-func isDomain(s string) bool {
+func IsDomain(s string) bool {
 	if s == "" || len(s) > maxDomainLen {
 		return false
 	}

@@ -45,7 +45,7 @@ func (s *Signer) sign(p profile, h http.Header, body []byte, now time.Time) (str
 		return "", err
 	}
 	domain, selector := strings.ToLower(s.Domain), strings.ToLower(s.Selector)
-	if !isDomain(domain) || !isDomain(selector) || len(selector)+len("._domainkey.")+len(domain) > maxDomainLen {
+	if !IsDomain(domain) || !IsDomain(selector) || len(selector)+len("._domainkey.")+len(domain) > maxDomainLen {
 		return "", errors.New("signing domain or selector is no domain name")
 	}
 	if h, err = canonicalNames(h); err != nil {

@@ -107,10 +107,10 @@ func ParseSignature(value string) (*Signature, error) {
 		}
 	}
 	// IS-RECV-1: both go into DNS names and URL paths.
-	if !isDomain(s.Domain) {
+	if !IsDomain(s.Domain) {
 		return nil, failf(ReasonSyntax, "d= is no domain name")
 	}
-	if !isDomain(s.Selector) || len(s.Selector)+len("._domainkey.")+len(s.Domain) > maxDomainLen {
+	if !IsDomain(s.Selector) || len(s.Selector)+len("._domainkey.")+len(s.Domain) > maxDomainLen {
 		return nil, failf(ReasonSyntax, "s= is no selector")
 	}
 	if s.Identity == "" {

@@ -108,7 +108,7 @@ func (s *Signature) identityDomain() (string, bool) {
 		return "", false
 	}
 	domain := strings.ToLower(s.Identity[at+1:])
-	return domain, isDomain(domain)
+	return domain, IsDomain(domain)
 }
 
 // CheckBody verifies bh= against the transfer-decoded body. IS-DKIM-1.

@@ -1,11 +1,16 @@
 // Package keys finds the public key of a DKIM signature: pinned, by DNS (RFC 6376 §3.6.2) or by
-// http/well-known (D05 §7.3.2), cached and budgeted. IS-DKIM-9..13.
+// http/well-known (D05 §7.3.2), and caches what it found. IS-DKIM-9..13.
+//
+// It does not verify signatures and keeps no budgets: who may cause how many look-ups is the caller's rule.
 package keys
 
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"github.com/maypok86/otter/v2"
 
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/netguard"
@@ -24,10 +29,11 @@ var (
 	ErrMethod   = errors.New("no permitted key look-up method")
 )
 
-// DNS is what key look-up asks of DNS.
+// DNS is what key look-up asks of DNS; *resolver.Client implements it.
 type DNS interface {
 	LookupSRV(ctx context.Context, name string) ([]resolver.SRV, resolver.Answer, error)
 	LookupTXT(ctx context.Context, name string) ([][]string, resolver.Answer, error)
+	Forget(name string) // the next look-up of name must ask
 }
 
 // Request is one key to find.
@@ -40,9 +46,9 @@ type Request struct {
 
 // Found are the records to try, and where they are from.
 type Found struct {
-	Records []*dkim.Record // at most 4, unparsable ones left out
-	Method  string         // dkim.MethodDNS, …
-	Cached  time.Duration  // age of the cached answer, 0 when just fetched
+	Records []*dkim.Record // 1 to 4, unparsable ones left out
+	Method  string         // dkim.MethodDNS, …; dkim.MethodPrivate for a pinned key
+	Cached  time.Duration  // age of the cached answer, 0 when just fetched or pinned
 }
 
 // Config of a Lookup.
@@ -50,26 +56,49 @@ type Config struct {
 	DNS        DNS
 	Guard      *netguard.Guard
 	Now        func() time.Time // nil = time.Now
-	MaxEntries int              // cache bound, 0 = 10 000
+	MaxEntries int              // cache bound, 0 = 10 000; an answer of several KiB counts as several
 }
+
+const (
+	defaultMaxEntries = 10_000
+	maxRecords        = 4 // of one answer are tried (IS-DKIM-10)
+
+	// fetchTimeout bounds one look-up, whatever its callers wait.
+	fetchTimeout = 15 * time.Second
+	// maxFlights bounds how many look-ups run at once.
+	maxFlights = 1000
+)
 
 // Lookup finds and caches keys. Safe for concurrent use.
-type Lookup struct{ cfg Config }
+type Lookup struct {
+	cfg    Config
+	cache  *otter.Cache[keyID, *entry]
+	ctx    context.Context // of the look-ups, which outlive the callers that started them; ends with Close
+	cancel context.CancelFunc
 
-// New makes a Lookup.
-func New(cfg Config) *Lookup { return &Lookup{cfg: cfg} }
-
-// Cached answers from pins and cache only; false when the network must be asked. No budget is needed for it.
-func (l *Lookup) Cached(req Request) (*Found, bool) { panic("CONTRACT STUB") }
-
-// Find returns the records for a signature, from the network when it must.
-func (l *Lookup) Find(ctx context.Context, req Request) (*Found, error) { panic("CONTRACT STUB") }
-
-// Refresh is called after a verification failure with a cached key older than 60 s: it asks once
-// more, rate-limited; false when it may not. IS-DKIM-12.
-func (l *Lookup) Refresh(ctx context.Context, req Request) (*Found, bool, error) {
-	panic("CONTRACT STUB")
+	mu      sync.Mutex
+	closed  bool
+	flights map[keyID]*flight
+	running sync.WaitGroup
 }
 
-// Close closes idle connections.
-func (l *Lookup) Close() { panic("CONTRACT STUB") }
+// New makes a Lookup.
+func New(cfg Config) *Lookup {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxEntries <= 0 {
+		cfg.MaxEntries = defaultMaxEntries
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Lookup{cfg: cfg, cache: newCache(cfg.MaxEntries), ctx: ctx, cancel: cancel, flights: make(map[keyID]*flight)}
+}
+
+// Close ends the look-ups under way and waits for them; later ones fail with ErrTemporary.
+func (l *Lookup) Close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.cancel()
+	l.running.Wait()
+}
