@@ -104,7 +104,7 @@ func (m meta) id() string { return m.namespace + "/" + m.name }
 func attach(domains []snapshot.Domain, policies []policy) {
 	for i := range domains {
 		for _, p := range policies {
-			if coverage(p.compiled.Domains, domains[i].Name) >= 0 {
+			if p.compiled.Coverage(domains[i].Name) >= 0 {
 				domains[i].Policies = append(domains[i].Policies, p.compiled.ID)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 // Dangling finds what no single gateway's compile can see: domains without their gateway, gateways without a domain,
@@ -40,16 +41,16 @@ func Dangling(gateways []v1alpha1.FederationGateway, in Input) []Finding {
 	for i := range in.Policies {
 		p := &in.Policies[i]
 		covered := domainNames(in.Domains, p.Namespace)
-		var patterns []string
+		var patterns snapshot.Policy
 		for _, text := range p.Spec.Domains {
 			if pattern, ok := normalPattern(string(text)); ok {
-				patterns = append(patterns, pattern)
+				patterns.Domains = append(patterns.Domains, pattern)
 			}
 		}
-		if len(patterns) < len(p.Spec.Domains) {
+		if len(patterns.Domains) < len(p.Spec.Domains) {
 			continue // said by Compile
 		}
-		if !slices.ContainsFunc(covered, func(d string) bool { return coverage(patterns, d) >= 0 }) {
+		if !slices.ContainsFunc(covered, func(d string) bool { return patterns.Coverage(d) >= 0 }) {
 			r.at(meta{kind: v1alpha1.KindPeerPolicy, namespace: p.Namespace, name: p.Name}, "spec.domains").warn(v1alpha1.ReasonUnused,
 				"no FederatedDomain of namespace %q is covered: the policy decides nothing", p.Namespace)
 		}

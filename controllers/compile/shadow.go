@@ -2,46 +2,12 @@ package compile
 
 import (
 	"cmp"
-	"math"
 	"slices"
-	"strings"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
-
-// everyName is the specificity of an exact name.
-const everyName = math.MaxInt
-
-// specificity says how closely a pattern names a domain: -1 not at all, 0 as one of all, the length of the suffix, or exactly.
-func specificity(pattern, domain string) int {
-	if pattern == "*" {
-		return 0
-	}
-	if suffix, wild := strings.CutPrefix(pattern, "*."); wild {
-		if domain != suffix && cua.WithinDomain(domain, suffix) {
-			return len(suffix)
-		}
-		return -1
-	}
-	if pattern == domain {
-		return everyName
-	}
-	return -1
-}
-
-// coverage is the specificity of the best of a policy's domain patterns; none means all.
-func coverage(patterns []string, domain string) int {
-	if len(patterns) == 0 {
-		return 0
-	}
-	best := -1
-	for _, p := range patterns {
-		best = max(best, specificity(p, domain))
-	}
-	return best
-}
 
 // domainNames are the distinct domains of the namespace, whichever gateway answers for them.
 func domainNames(domains []v1alpha1.FederatedDomain, namespace string) []string {
@@ -81,12 +47,12 @@ func (c *compiler) shadowed(policies []policy, domains []string) {
 func shadowOf(p *policy, peer string, policies []policy, domains []string) *policy {
 	var by *policy
 	for _, d := range domains {
-		own := coverage(p.compiled.Domains, d)
+		own := p.compiled.Coverage(d)
 		if own < 0 {
 			continue
 		}
 		i := slices.IndexFunc(policies, func(q policy) bool {
-			return q.compiled.ID != p.compiled.ID && slices.Contains(q.compiled.Peers, peer) && beats(&q, p, coverage(q.compiled.Domains, d), own)
+			return q.compiled.ID != p.compiled.ID && slices.Contains(q.compiled.Peers, peer) && beats(&q, p, q.compiled.Coverage(d), own)
 		})
 		if i < 0 {
 			return nil
