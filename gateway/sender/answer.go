@@ -125,9 +125,12 @@ func (q *request) fail(e *ischedule.Error, who string) string {
 // and the HTTP status again when there is no name: 401, 403, 407, 412 (DAViCal: bad signature) are 3.8; 404, 405, 410,
 // 421, 501 and 3xx say that the service is not there, 5.2; 413, 415 are 3.14; any other is 5.3.
 func failureStatus(e *ischedule.Error) (status ischedule.RequestStatus, transient bool) {
-	switch {
-	case e.Status == http.StatusRequestTimeout, e.Status == http.StatusTooEarly, e.Status == http.StatusTooManyRequests,
-		e.Status >= 500 && e.Status != http.StatusNotImplemented:
+	code := e.Status
+	if code == 0 {
+		code = e.Name.Status()
+	}
+	if code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests ||
+		(code >= 500 && code != http.StatusNotImplemented) {
 		return ischedule.StatusUnavailable, true
 	}
 	switch e.Name {
@@ -141,7 +144,7 @@ func failureStatus(e *ischedule.Error) (status ischedule.RequestStatus, transien
 	default:
 		return ischedule.StatusNoScheduling, false
 	}
-	switch e.Status {
+	switch code {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusPreconditionFailed:
 		return ischedule.StatusNoAuthority, false
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest, http.StatusNotImplemented:
@@ -149,7 +152,7 @@ func failureStatus(e *ischedule.Error) (status ischedule.RequestStatus, transien
 	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return ischedule.StatusUnsupported, false
 	}
-	if e.Status >= 300 && e.Status < 400 {
+	if code >= 300 && code < 400 {
 		return ischedule.StatusNoService, false
 	}
 	return ischedule.StatusNoScheduling, false

@@ -1,7 +1,6 @@
 package sender
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -21,13 +20,6 @@ func (x *exclusion) status() ischedule.RequestStatus {
 		return ischedule.StatusNoScheduling
 	}
 	return ischedule.StatusUnsupported
-}
-
-func (x *exclusion) httpStatus() int {
-	if x.name == ischedule.MaxContentLength {
-		return http.StatusRequestEntityTooLarge
-	}
-	return http.StatusForbidden
 }
 
 // excluded checks a message whose body has size octets against a capabilities document; nil means it is taken. What
@@ -57,8 +49,7 @@ func excluded(c *ischedule.Capabilities, m *itip.Message, size int) *exclusion {
 		return &exclusion{ischedule.MaxInstances, "the message has more instances than its max-instances"}
 	}
 	for _, scale := range m.RScales {
-		// RFC 7529 §4.1: GREGORIAN is what a rule without RSCALE means
-		if scale != "GREGORIAN" && !slices.Contains(c.RScales, scale) {
+		if !slices.Contains(c.RScales, scale) {
 			return &exclusion{ischedule.InvalidSchedulingMessage, "it does not take RSCALE=" + scale}
 		}
 	}

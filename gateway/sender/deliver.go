@@ -105,8 +105,8 @@ func (s *Sender) header(m *message, q *request, body []byte) (http.Header, error
 	h.Set("Cache-Control", "no-cache, no-transform") // never signed
 	h.Set("Content-Type", m.contentType())
 	h.Set("User-Agent", s.cfg.UserAgent)
-	if value := authorization(q.outbound); value != "" {
-		h.Set("Authorization", value)
+	if value := authorization(q.outbound); value != "" && q.receiver.TakesAuthorization() {
+		h.Set("Authorization", value) // signed like the rest; where it may not go it must not be signed
 	}
 	signature, err := signer.Sign(h, body, s.cfg.Now())
 	if err != nil {

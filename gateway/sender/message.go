@@ -3,7 +3,6 @@ package sender
 import (
 	"bytes"
 	"errors"
-	"net/http"
 
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/ischedule"
@@ -45,11 +44,10 @@ func (s *Sender) judge(sub *Submission) (*message, *ischedule.Error) {
 	req := sub.Request
 	// exactly the domain, not one below it: another FederatedDomain may own that
 	if sub.Domain == nil || req.Originator.Domain() != sub.Domain.Name {
-		return nil, refuse(ischedule.OriginatorDenied, http.StatusForbidden, "originator-domain",
-			"the Originator is not in the domain this submitter may send for")
+		return nil, ischedule.NewError(ischedule.OriginatorDenied, "originator-domain", "the Originator is not in the domain this submitter may send for")
 	}
 	if len(req.Recipients) == 0 {
-		return nil, refuse(ischedule.RecipientMissing, http.StatusBadRequest, "recipient-missing", "no Recipient")
+		return nil, ischedule.NewError(ischedule.RecipientMissing, "recipient-missing", "no Recipient")
 	}
 	own := &s.cfg.Active.Snapshot.Gateway.Capabilities
 	m := &message{domain: sub.Domain, originator: req.Originator, body: crlf(req.Body)}
@@ -59,16 +57,14 @@ func (s *Sender) judge(sub *Submission) (*message, *ischedule.Error) {
 		return nil, notITIP(err)
 	}
 	if (req.Component != "" && req.Component != m.itip.Component) || (req.Method != "" && req.Method != m.itip.Method) {
-		return nil, refuse(ischedule.InvalidSchedulingMessage, http.StatusBadRequest, "content-type-mismatch",
-			"component or method of Content-Type differ from the calendar data, which has "+m.itip.Component+" and "+m.itip.Method)
+		return nil, ischedule.NewError(ischedule.InvalidSchedulingMessage, "content-type-mismatch", "component or method of Content-Type differ from the calendar data, which has "+m.itip.Component+" and "+m.itip.Method)
 	}
 	// what we advertise to submitters is enforced (IS-CAP-4)
 	if x := excluded(own, m.itip, len(m.body)); x != nil {
-		return nil, refuse(x.name, x.httpStatus(), "capability-"+string(x.name), "this gateway does not take the message: "+x.why)
+		return nil, ischedule.NewError(x.name, "capability-"+string(x.name), "this gateway does not take the message: "+x.why)
 	}
 	if own.MaxRecipients > 0 && len(req.Recipients) > own.MaxRecipients {
-		return nil, refuse(ischedule.MaxRecipients, http.StatusForbidden, "capability-max-recipients",
-			"more recipients than this gateway takes in one message")
+		return nil, ischedule.NewError(ischedule.MaxRecipients, "capability-max-recipients", "more recipients than this gateway takes in one message")
 	}
 	if refusal := checkParties(m.itip, req); refusal != nil {
 		return nil, refusal
@@ -85,19 +81,17 @@ func checkParties(m *itip.Message, req *ischedule.Request) *ischedule.Error {
 	}
 	var party *itip.PartyError
 	if !errors.As(err, &party) {
-		return &ischedule.Error{Name: ischedule.InvalidSchedulingMessage, Status: http.StatusForbidden, Reason: "itip-parties",
-			Description: "Originator or Recipients do not match the calendar data", Err: err}
+		refusal := ischedule.NewError(ischedule.InvalidSchedulingMessage, "itip-parties", "Originator or Recipients do not match the calendar data")
+		refusal.Err = err
+		return refusal
 	}
 	switch {
 	case party.Originator:
-		return refuse(ischedule.InvalidSchedulingMessage, http.StatusForbidden, "originator-mismatch",
-			"the Originator is not the "+senderProperty(m.Method)+" of the calendar data")
+		return ischedule.NewError(ischedule.InvalidSchedulingMessage, "originator-not-party", "the Originator is not the "+senderProperty(m.Method)+" of the calendar data")
 	case len(party.Recipients) > 0 && m.Component == "VFREEBUSY":
-		return refuse(ischedule.RecipientMismatch, http.StatusForbidden, "recipient-mismatch",
-			"a Recipient is no ATTENDEE of the VFREEBUSY")
+		return ischedule.NewError(ischedule.RecipientMismatch, "recipient-mismatch", "a Recipient is no ATTENDEE of the VFREEBUSY")
 	case len(party.Recipients) > 0:
-		return refuse(ischedule.InvalidSchedulingMessage, http.StatusForbidden, "recipient-mismatch",
-			"a Recipient is no party of the calendar data that "+m.Method+" may go to")
+		return ischedule.NewError(ischedule.InvalidSchedulingMessage, "recipient-not-party", "a Recipient is no party of the calendar data that "+m.Method+" may go to")
 	}
 	return nil
 }
@@ -127,7 +121,7 @@ func (m *message) address(req *ischedule.Request) *ischedule.Error {
 		return wireForm(a)
 	}
 	if m.from = spelling(req.Originator); m.from == "" {
-		return refuse(ischedule.OriginatorInvalid, http.StatusBadRequest, "address-form", "the Originator cannot be written in a header field")
+		return ischedule.NewError(ischedule.OriginatorInvalid, "address-form", "the Originator cannot be written in a header field")
 	}
 	seen := make(map[string]*recipient, len(req.Recipients))
 	for _, a := range req.Recipients {
@@ -144,23 +138,20 @@ func (m *message) address(req *ischedule.Request) *ischedule.Error {
 
 // notITIP maps an inspection failure to its protocol error.
 func notITIP(err error) *ischedule.Error {
-	out := &ischedule.Error{Name: ischedule.InvalidCalendarData, Status: http.StatusBadRequest, Reason: "itip", Description: "the calendar data cannot be read", Err: err}
+	name, reason, description := ischedule.InvalidCalendarData, "itip", "the calendar data cannot be read"
 	var bad *itip.Error
-	if !errors.As(err, &bad) {
-		return out
+	if errors.As(err, &bad) {
+		reason, description = bad.Reason, bad.Error()
+		switch bad.Kind {
+		case itip.KindScheduling:
+			name = ischedule.InvalidSchedulingMessage
+		case itip.KindTooLarge:
+			name = ischedule.MaxContentLength
+		}
 	}
-	out.Reason, out.Description = bad.Reason, bad.Error()
-	switch bad.Kind {
-	case itip.KindScheduling:
-		out.Name = ischedule.InvalidSchedulingMessage
-	case itip.KindTooLarge:
-		out.Name, out.Status = ischedule.MaxContentLength, http.StatusRequestEntityTooLarge
-	}
-	return out
-}
-
-func refuse(name ischedule.ErrorName, status int, reason, description string) *ischedule.Error {
-	return &ischedule.Error{Name: name, Status: status, Reason: reason, Description: description}
+	refusal := ischedule.NewError(name, reason, description)
+	refusal.Err = err
+	return refusal
 }
 
 // crlf returns body with every line end as CRLF and exactly one at its end: what all peers hash alike. Bytes that are

@@ -105,7 +105,7 @@ func (s *Sender) admit(m *message, r *recipient, domain string) (*snapshot.Outbo
 }
 
 // byReceiver joins destinations whose receiver is the same, and settles those that have none. Different credentials
-// keep requests apart.
+// are different receivers (Receiver.Key).
 func (s *Sender) byReceiver(ctx context.Context, found []*destination) []*group {
 	var groups []*group
 	index := make(map[string]*group)
@@ -122,11 +122,10 @@ func (s *Sender) byReceiver(ctx context.Context, found []*destination) []*group 
 			}
 			continue
 		}
-		key := d.receiver.Key + "\x00" + authorization(d.outbound)
-		g := index[key]
+		g := index[d.receiver.Key]
 		if g == nil {
 			g = &group{receiver: d.receiver, outbound: d.outbound}
-			index[key] = g
+			index[d.receiver.Key] = g
 			groups = append(groups, g)
 		}
 		g.domains = append(g.domains, d.domain)

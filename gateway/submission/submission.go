@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/calfed/calfed/gateway/ischedule"
@@ -93,8 +92,8 @@ func (h *Handler) serve(w http.ResponseWriter, req *http.Request) *ischedule.Err
 	source := sourceOf(req.RemoteAddr)
 	switch {
 	case req.TLS == nil && !source.Addr().IsLoopback():
-		return &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusForbidden, Reason: "plain-http",
-			Description: "credentials must not cross a network in clear: use https, or connect from the gateway's own machine"}
+		return ischedule.NewError(ischedule.OriginatorDenied, "plain-http",
+			"credentials must not cross a network in clear: use https, or connect from the gateway's own machine")
 	case req.URL.Path != "/" && req.URL.Path != ischedule.WellKnownPath:
 		return &ischedule.Error{Status: http.StatusNotFound, Reason: "path", Description: "messages are posted to / or " + ischedule.WellKnownPath}
 	}
@@ -136,13 +135,9 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 	if failure != nil {
 		return failure
 	}
-	if encoding := req.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return &ischedule.Error{Status: http.StatusUnsupportedMediaType, Reason: "content-encoding", Description: "the body must come without Content-Encoding"}
-	}
 	as := who.actingFor(parsed.Originator.Domain())
 	if as == nil {
-		return &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusForbidden, Reason: "originator-domain",
-			Description: "these credentials are not for the Originator's domain"}
+		return ischedule.NewError(ischedule.OriginatorDenied, "originator-domain", "these credentials are not for the Originator's domain")
 	}
 	if parsed.Body, failure = h.readBody(w, req); failure != nil {
 		return failure
@@ -156,9 +151,7 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 			Recipient: address, Status: ischedule.StatusUnknownUser, Description: "not a calendar user address",
 		})
 	}
-	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-cache, no-transform")
-	_, _ = w.Write(response.Marshal())
+	response.Write(w)
 	return nil
 }
 
@@ -168,8 +161,8 @@ func (h *Handler) readBody(w http.ResponseWriter, req *http.Request) ([]byte, *i
 	if limit <= 0 {
 		limit = defaultMaxBody
 	}
-	tooLarge := &ischedule.Error{Name: ischedule.MaxContentLength, Status: http.StatusRequestEntityTooLarge,
-		Reason: "max-content-length", Description: "the message is larger than " + strconv.FormatInt(limit, 10) + " octets"}
+	tooLarge := ischedule.NewError(ischedule.MaxContentLength, "max-content-length",
+		"the message is larger than "+strconv.FormatInt(limit, 10)+" octets")
 	if req.ContentLength > limit {
 		return nil, tooLarge
 	}

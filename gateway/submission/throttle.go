@@ -61,7 +61,8 @@ func (t *throttle) failed(source netip.Prefix, presented [sha256.Size]byte, now 
 	}
 }
 
-// makeRoom keeps the memory bounded: sources whose budget is whole again go, and if that is not enough any one does.
+// makeRoom keeps the memory bounded, at a cost that many additions share: sources whose budget is whole again go, and
+// then any until a quarter is free.
 func (t *throttle) makeRoom(now time.Time) {
 	if len(t.sources) < maxSources {
 		return
@@ -72,7 +73,7 @@ func (t *throttle) makeRoom(now time.Time) {
 		}
 	}
 	for source := range t.sources {
-		if len(t.sources) < maxSources {
+		if len(t.sources) <= maxSources*3/4 {
 			return
 		}
 		delete(t.sources, source)
