@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +17,7 @@ import (
 type compiled struct {
 	set      *manifests.Set
 	outputs  map[string]compile.Output // by namespace/name of the gateway
-	problems []manifests.Problem       // of the files, then of what they say, each with its place
+	problems []manifests.Problem       // of the files and of what they say, by file and line
 }
 
 // compileManifests reads the folders (or files) and compiles every gateway in them. The error is for what cannot be
@@ -42,6 +44,9 @@ func compileManifests(paths []string, prior compile.CapabilityState, now time.Ti
 	for _, f := range compile.SortFindings(findings) {
 		c.problems = append(c.problems, c.place(f))
 	}
+	slices.SortStableFunc(c.problems, func(a, b manifests.Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
 	return c, nil
 }
 
@@ -69,18 +74,18 @@ func (c *compiled) errors() int {
 	return n
 }
 
+// ids are the names of the gateways, sorted.
+func (c *compiled) ids() []string { return slices.Sorted(maps.Keys(c.outputs)) }
+
 var errNoGateway = errors.New("no FederationGateway in the manifests")
 
 // gateway returns the output for the gateway of that name ("edge" or "default/edge"); "" means the only one there is.
 // Its Snapshot is nil when that gateway could not be compiled.
 func (c *compiled) gateway(name string) (compile.Output, error) {
-	var ids []string
-	for id := range c.outputs {
-		if _, short, _ := strings.Cut(id, "/"); name == "" || name == id || name == short {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
+	ids := slices.DeleteFunc(c.ids(), func(id string) bool {
+		_, short, _ := strings.Cut(id, "/")
+		return name != "" && name != id && name != short
+	})
 	switch {
 	case len(ids) == 1:
 		return c.outputs[ids[0]], nil
