@@ -21,6 +21,7 @@ type keyID struct{ method, domain, selector string }
 type entry struct {
 	records []*dkim.Record // none is a negative answer
 	revoked bool           // one of them had an empty p=
+	why     string         // there is none, for whoever has to find out; "" when nothing is known
 	size    int            // bytes of text it was made from
 	fetched time.Time
 	expires time.Time
@@ -55,6 +56,9 @@ const maxTexts = 16
 // newEntry reads the records of one answer, the first maxRecords that parse. IS-DKIM-10.
 func newEntry(texts []string) *entry {
 	e := &entry{}
+	if len(texts) > 0 {
+		e.why = "no key record can be read"
+	}
 	for _, text := range texts[:min(len(texts), maxTexts)] {
 		rec, err := dkim.ParseRecord(text)
 		if err != nil {
@@ -64,12 +68,15 @@ func newEntry(texts []string) *entry {
 			return &entry{revoked: true}
 		}
 		if len(e.records) < maxRecords {
-			e.records = append(e.records, rec)
+			e.records, e.why = append(e.records, rec), ""
 			e.size += len(text)
 		}
 	}
 	return e
 }
+
+// noKey is an answer without a key. Strangers have a say in why: it is cut.
+func noKey(why string) *entry { return &entry{why: why[:min(len(why), 256)]} }
 
 // lasting sets how long the answer holds from now.
 func (e *entry) lasting(d time.Duration, now time.Time) *entry {

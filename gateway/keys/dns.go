@@ -16,7 +16,7 @@ func (l *Lookup) askDNS(ctx context.Context, id keyID) (*entry, error) {
 	rrs, answer, err := l.cfg.DNS.LookupTXT(ctx, name)
 	switch {
 	case errors.Is(err, resolver.ErrName): // too long for a name: there cannot be a key
-		return newEntry(nil).lasting(maxNegative, l.cfg.Now()), nil
+		return noKey("the name would be too long").lasting(maxNegative, l.cfg.Now()), nil
 	case err != nil:
 		return nil, err
 	}

@@ -127,16 +127,16 @@ func FuzzKeyDocument(f *testing.F) {
 		if records > 4 || revoked && records > 0 {
 			t.Errorf("%d records, revoked %v", records, revoked)
 		}
-		any := false
+		revoking := false
 		for i, text := range texts {
 			if text == "" || strings.ContainsAny(text, "\n") {
 				t.Errorf("line %d is %q", i, text)
 			}
 			rec, err := dkim.ParseRecord(text)
-			any = any || err == nil && rec.Revoked
+			revoking = revoking || err == nil && rec.Revoked
 		}
-		if any != revoked {
-			t.Errorf("revoked %v, want %v", revoked, any)
+		if revoking != revoked {
+			t.Errorf("revoked %v, want %v", revoked, revoking)
 		}
 	})
 }

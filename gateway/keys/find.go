@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -77,6 +78,7 @@ func (l *Lookup) find(req Request, get func(keyID) (*entry, time.Duration, error
 		return nil, err
 	}
 	var failure error
+	var why []string
 	for _, method := range methods {
 		e, age, err := get(keyID{method, req.Domain, req.Selector})
 		switch {
@@ -88,10 +90,15 @@ func (l *Lookup) find(req Request, get func(keyID) (*entry, time.Duration, error
 			return nil, fmt.Errorf("%s: %w", method, ErrRevoked)
 		case len(e.records) > 0:
 			return &Found{Records: e.records, Method: method, Cached: age}, nil
+		case e.why != "":
+			why = append(why, method+": "+e.why)
 		}
 	}
 	if failure != nil {
 		return nil, failure
+	}
+	if len(why) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, strings.Join(why, "; "))
 	}
 	return nil, ErrNotFound
 }

@@ -28,13 +28,13 @@ const (
 	acceptedFormat = "text/plain"
 )
 
-// errNoKey is a definite answer of a target that there is no key.
-var errNoKey = errors.New("no key there")
-
 // permanentError is a fault of a target that asking again does not cure.
 type permanentError struct{ reason string }
 
 func (e *permanentError) Error() string { return e.reason }
+
+// errNoKey is a definite answer: no other target need be asked.
+var errNoKey = &permanentError{"no key there"}
 
 // askWellKnown finds the key servers of the domain by SRV and asks one after the other until one answers with a
 // document or says that there is none. IS-DKIM-11.
@@ -42,30 +42,33 @@ func (l *Lookup) askWellKnown(ctx context.Context, id keyID) (*entry, error) {
 	targets, answer, err := l.cfg.DNS.LookupSRV(ctx, service+"._tcp."+id.domain)
 	switch {
 	case errors.Is(err, resolver.ErrName):
-		return newEntry(nil).lasting(maxNegative, l.cfg.Now()), nil
+		return noKey("the name would be too long").lasting(maxNegative, l.cfg.Now()), nil
 	case err != nil:
 		return nil, err
 	case len(targets) == 0, len(targets) == 1 && targets[0].Target == "": // RFC 2782: "." is no service here
-		return newEntry(nil).lasting(answer.TTL, l.cfg.Now()), nil
+		return noKey("no key server").lasting(answer.TTL, l.cfg.Now()), nil
 	}
 	targets = resolver.OrderSRV(targets, rand.IntN)
-	var temporary error
+	var temporary, fault error
 	for _, t := range targets[:min(len(targets), maxTargets)] {
 		texts, fresh, err := l.fetch(ctx, t, id)
 		if err == nil {
 			return newEntry(texts).lasting(fresh, l.cfg.Now()), nil
 		}
-		if errors.Is(err, errNoKey) {
-			break
-		}
-		if !permanent(err) {
-			temporary = fmt.Errorf("key server %s: %w", t.Target, err)
+		err = fmt.Errorf("key server %.253q: %w", t.Target, err)
+		switch {
+		case errors.Is(err, errNoKey):
+			return noKey(err.Error()).lasting(maxNegative, l.cfg.Now()), nil
+		case permanent(err):
+			fault = err
+		default:
+			temporary = err
 		}
 	}
 	if temporary != nil {
 		return nil, temporary
 	}
-	return newEntry(nil).lasting(maxNegative, l.cfg.Now()), nil
+	return noKey(fault.Error()).lasting(maxNegative, l.cfg.Now()), nil
 }
 
 // fetch gets the key document from one target: its lines, and how long it is fresh.

@@ -220,7 +220,8 @@ func TestWellKnownTargets(t *testing.T) {
 		{"the next target when one is refused", line(0, "443 far.sender.test.") + srv(1, host, good), "", 1},
 		{"lower priority first", srv(0, host, good) + srv(1, host, broken), "", 1},
 		{"404 is an answer", srv(0, host, empty) + srv(1, host, good), "not found", 0},
-		{"down, then 404", srv(0, host, refusing) + srv(1, host, empty), "temporary", 0},
+		{"404 is an answer, also when another is down", srv(0, host, refusing) + srv(1, host, empty) + srv(2, host, good), "not found", 0},
+		{"one down, one broken for good", srv(0, host, refusing) + srv(1, host, plain), "temporary", 0},
 		{"all down", srv(0, host, refusing), "temporary", 0},
 		{"the fifth target is not asked", line(0, "443 a.sender.test.") + line(1, "443 b.sender.test.") + line(2, "443 c.sender.test.") + line(3, "443 d.sender.test.") + srv(4, host, good), "not found", 0},
 	} {
