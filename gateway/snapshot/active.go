@@ -90,9 +90,9 @@ func (a *Active) ClosestPolicies(d *Domain, peer string) []*Policy {
 
 // KnowsPeer is the cheap gate before a key look-up (IS-RECV-1): whether the default action is Allow, or an Allow policy
 // that covers some domain here has a peer pattern that matches this Originator domain. True promises nothing: another
-// policy may still deny, domain by domain.
+// policy may still deny, domain by domain. The empty domain is never known.
 func (a *Active) KnowsPeer(peer string) bool {
-	return a.Snapshot.Gateway.DefaultAction == Allow || len(a.allowed.closest(peer)) > 0
+	return peer != "" && a.Snapshot.Gateway.DefaultAction == Allow || len(a.allowed.closest(peer)) > 0
 }
 
 // Key finds a published key of any domain here, for /.well-known/domainkey (IS-DKIM-11).

@@ -11,8 +11,12 @@ import (
 const Exactly = math.MaxInt
 
 // Specificity says how closely a domain pattern names a domain: -1 not at all, 0 for "*", the length of the suffix for
-// "*.suffix" (the names below suffix, not suffix itself), Exactly for the name.
+// "*.suffix" (the names below suffix, not suffix itself), Exactly for the name. No pattern names the empty domain, that
+// of an address without a route.
 func Specificity(pattern, name string) int {
+	if name == "" {
+		return -1
+	}
 	if pattern == "*" {
 		return 0
 	}
@@ -82,6 +86,9 @@ func newPeerIndex(policies []*Policy) *peerIndex {
 
 // closest are the policies whose peer patterns name the peer most closely: all with the same pattern.
 func (x *peerIndex) closest(peer string) []*Policy {
+	if peer == "" {
+		return nil
+	}
 	if found := x.exact[peer]; len(found) > 0 {
 		return found
 	}
