@@ -113,8 +113,8 @@ type ISchedule struct {
 	// URL of the endpoint, http or https, on port 443 or a port from 1024 on.
 	// +required
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https?://[^/?#@]+(/[^#]*)?$')",message="must be an http or https URL without user name and fragment"
-	// +kubebuilder:validation:XValidation:rule="!isURL(self) || (url(self).getPort() == '' ? url(self).getScheme() != 'http' : (url(self).getPort().matches('^[0-9]{1,5}$') && (int(url(self).getPort()) == 443 || (int(url(self).getPort()) >= 1024 && int(url(self).getPort()) <= 65535))))",message="only port 443 and ports from 1024 on may be connected to: name one in the URL"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https?://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])(:[0-9]+)?(/[^#]*)?$')",message="must be an http or https URL without user name and fragment"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^(http://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])|https?://([^/?#@:]+|[[][0-9a-fA-F:.]+[]]):(0[0-9]*|[1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|10[01][0-9]|102[0-3]|[7-9][0-9]{4}|[0-9]{6,}))(/.*)?$')",message="only port 443 and ports from 1024 on may be connected to: name one in the URL"
 	URL string `json:"url"`
 }
 

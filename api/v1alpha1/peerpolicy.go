@@ -227,8 +227,8 @@ type Outbound struct {
 	// Endpoint is the https URL of the peers' receiver. With it nothing is looked up in DNS.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://[^/?#@]+(/[^#]*)?$')",message="must be an https URL without user name and fragment"
-	// +kubebuilder:validation:XValidation:rule="!isURL(self) || url(self).getPort() == '' || (url(self).getPort().matches('^[0-9]{1,5}$') && (int(url(self).getPort()) == 443 || (int(url(self).getPort()) >= 1024 && int(url(self).getPort()) <= 65535)))",message="only port 443 and ports from 1024 on may be connected to"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])(:[0-9]+)?(/[^#]*)?$')",message="must be an https URL without user name and fragment"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://([^/?#@:]+|[[][0-9a-fA-F:.]+[]]):(0[0-9]*|[1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|10[01][0-9]|102[0-3]|[7-9][0-9]{4}|[0-9]{6,})(/.*)?$')",message="only port 443 and ports from 1024 on may be connected to"
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// CABundleRef names certificates (PEM) that are trusted for these peers, in place of all others.
