@@ -73,6 +73,8 @@ type Discoverer struct {
 	avoid      *otter.Cache[string, time.Time]  // targets that failed, by target key, and until when they come last
 	transports *otter.Cache[string, *transport] // by what they verify and present
 	flights    flights
+
+	wellKnownPort uint16 // 443, save in tests
 }
 
 // Bounds of what is remembered. Each counts in entries; a large document counts as several.
@@ -113,6 +115,7 @@ func New(cfg Config) *Discoverer {
 			Executor:    here,
 			OnDeletion:  func(e otter.DeletionEvent[string, *transport]) { e.Value.close() },
 		}),
+		wellKnownPort: 443,
 	}
 }
 
@@ -174,7 +177,7 @@ func (d *Discoverer) receiver(s *settings, t *target, doc *document, steps []str
 	return &Receiver{
 		URL:          doc.url.String(),
 		Capabilities: doc.capabilities,
-		Key:          doc.url.String() + " " + s.id,
+		Key:          fmt.Sprintf("%s %s %d", doc.url, s.id, t.class),
 		Source:       t.source,
 		Steps:        steps,
 		origin:       origin(t.url),

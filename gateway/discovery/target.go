@@ -35,7 +35,7 @@ const (
 // target is one place where a domain's receiver may be.
 type target struct {
 	url    *url.URL // where capabilities are asked for first, without the query
-	id     string   // url and settings
+	id     string   // url, settings and class
 	class  netguard.Class
 	source string
 	names  []string // the source domain, beside the host name of url (IS-DISC-9)
@@ -71,7 +71,7 @@ func (d *Discoverer) targets(ctx context.Context, domain string, s *settings) (o
 		return out, append(steps, more...), err
 	}
 	if d.cfg.Options.WellKnown {
-		u := &url.URL{Scheme: "https", Host: domain, Path: ischedule.WellKnownPath}
+		u := &url.URL{Scheme: "https", Host: hostPort(domain, d.wellKnownPort), Path: ischedule.WellKnownPath}
 		return []*target{newTarget(u, s, netguard.Peer, fromWellKnown)}, append(steps, "well-known: "+u.String()), nil
 	}
 	return nil, nil, fmt.Errorf("%w: no SRV record at %s%s", ErrNoService, srvPrefix, domain)
@@ -166,7 +166,8 @@ func parents(domain string) []string {
 }
 
 func newTarget(u *url.URL, s *settings, class netguard.Class, source string, names ...string) *target {
-	return &target{url: u, id: u.String() + " " + s.id, class: class, source: source, names: names}
+	id := fmt.Sprintf("%s %s %d", u, s.id, class) // what the rules for one class allow, those of the other may not
+	return &target{url: u, id: id, class: class, source: source, names: names}
 }
 
 // endpoint reads a configured URL.
