@@ -199,9 +199,8 @@ type peer struct {
 	answer       string
 	from, to     string // of the redirect
 
-	mu   sync.Mutex
-	got  []posted
-	path []string
+	mu  sync.Mutex
+	got []posted
 }
 
 func newPeer(t *testing.T, host string) *peer {

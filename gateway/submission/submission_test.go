@@ -493,11 +493,11 @@ func TestOverTLS(t *testing.T) {
 		_ = res.Body.Close()
 		return res
 	}
-	if res := submit("mailto:bea@branch.example", "", strings.NewReader(body)); res.StatusCode != 200 || out.got[0].Submitter != "by-certificate" {
+	if res := submit("mailto:bea@branch.example", "", strings.NewReader(body)); res.StatusCode != http.StatusOK || out.got[0].Submitter != "by-certificate" {
 		t.Errorf("by certificate: %s", res.Status)
 	}
 	unread := &counter{}
-	if res := submit("mailto:alice@example.org", "Bearer wrong", unread); res.StatusCode != 403 {
+	if res := submit("mailto:alice@example.org", "Bearer wrong", unread); res.StatusCode != http.StatusForbidden {
 		t.Errorf("a wrong token beside a certificate of another domain: %s", res.Status)
 	}
 	if unread.n > 0 {
