@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/keys"
@@ -134,6 +135,22 @@ func TestMethodsTogether(t *testing.T) {
 				t.Errorf("found %+v", found)
 			}
 		})
+	}
+}
+
+// Proves: IS-DKIM-9
+func TestAMethodTwiceIsAskedOnceAlsoWhenItFails(t *testing.T) {
+	w := newWorld(t, "")
+	w.dns.Fail("sel._domainkey.sender.test", dns.RcodeServerFailure)
+	if _, err := w.find(request(dkim.MethodDNS)); class(t, err) != "temporary" {
+		t.Fatal(err)
+	}
+	once := w.asked()
+	if _, err := w.find(request(dkim.MethodDNS, dkim.MethodDNS, "DNS/TXT")); class(t, err) != "temporary" {
+		t.Fatal(err)
+	}
+	if got := w.asked() - once; got != once {
+		t.Errorf("asked %d times, want %d", got, once)
 	}
 }
 
