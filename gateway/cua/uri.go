@@ -50,7 +50,7 @@ func parseURI(raw, scheme, rest string) (Address, error) {
 		key.WriteString(host)
 		rest = after[end:]
 	}
-	normalize(&key, rest)
+	normalise(&key, rest)
 	a.key = key.String()
 	return a, nil
 }
@@ -123,8 +123,8 @@ func isIPv4(host string) bool {
 	return last != "" && isNumber(last)
 }
 
-// normalize writes s so that spellings which RFC 3986 §6.2.2 calls equivalent come out equal.
-func normalize(dst *strings.Builder, s string) {
+// normalise writes s so that spellings which RFC 3986 §6.2.2 calls equivalent come out equal.
+func normalise(dst *strings.Builder, s string) {
 	const hex = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
 		c := s[i]
