@@ -18,15 +18,14 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// ErrTemporary: the key could not be looked up now: 503, never 403 (IS-DKIM-13).
+// ErrTemporary means that the key could not be looked up now: 503, never 403 (IS-DKIM-13).
 var ErrTemporary = errors.New("temporary key look-up failure")
 
-// ErrNotFound: no method has a key; ErrRevoked: an empty p= was found (final); ErrMethod: no
-// method that the signature names is allowed.
+// The final failures.
 var (
-	ErrNotFound = errors.New("no such key")
-	ErrRevoked  = errors.New("key revoked")
-	ErrMethod   = errors.New("no permitted key look-up method")
+	ErrNotFound = errors.New("no such key")                     // no method has one that can be read
+	ErrRevoked  = errors.New("key revoked")                     // an empty p= was found
+	ErrMethod   = errors.New("no permitted key look-up method") // among those that the signature names
 )
 
 // DNS is what key look-up asks of DNS; *resolver.Client implements it.
