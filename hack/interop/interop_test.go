@@ -21,7 +21,7 @@ func TestCyrus(t *testing.T) {
 		w.send(t, "2.0", "alice@example.org", invitation("REQUEST", uid, 0, "20261125T140000Z", "CONFIRMED", "Budget"))
 		stored := w.calendar(w.a, "alice", uid)
 		mustContain(t, stored, "UID:"+uid, "SUMMARY:Budget", "DTSTART:20261125T140000Z", "ORGANIZER:mailto:carol@sender.example",
-			"X-ROOM;X-FLOOR=\"3\":East \\, wing", "mailto:alice@example.org")
+			"LOCATION:East wing\\, room 3", "mailto:alice@example.org")
 		t.Logf("as Cyrus stores it:\n%s", stored)
 
 		w.send(t, "2.0", "alice@example.org", invitation("REQUEST", uid, 1, "20261126T090000Z", "CONFIRMED", "Budget (moved)"))
@@ -117,7 +117,7 @@ func (w *world) tokenFile(t *testing.T, o *organisation) string {
 func invitation(method, uid string, sequence int, start, status, summary string) string {
 	return lines("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//interop//EN", "METHOD:"+method, "BEGIN:VEVENT", "UID:"+uid,
 		fmt.Sprintf("DTSTAMP:20261122T11%02d00Z", sequence), "DTSTART:"+start, "DURATION:PT1H", "SUMMARY:"+summary,
-		fmt.Sprintf("SEQUENCE:%d", sequence), "STATUS:"+status, `X-ROOM;X-FLOOR="3":East \, wing`,
+		fmt.Sprintf("SEQUENCE:%d", sequence), "STATUS:"+status, `LOCATION:East wing\, room 3`,
 		"ORGANIZER:mailto:carol@sender.example", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:carol@sender.example",
 		"ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:alice@example.org", "END:VEVENT", "END:VCALENDAR")
 }
