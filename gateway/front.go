@@ -41,6 +41,7 @@ type front struct {
 }
 
 func newFront(name string, ln net.Listener, handler http.Handler, m *metrics, log *slog.Logger) *front {
+	m.expect(name)
 	return &front{name: name, ln: ln, handler: handler, metrics: m, log: log,
 		closing: make(chan struct{}), pending: make(map[*countedConn]struct{})}
 }

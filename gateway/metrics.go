@@ -70,6 +70,15 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
+// expect makes the samples of a listener appear before anything happens there.
+func (m *metrics) expect(listener string) {
+	m.connections.WithLabelValues(listener)
+	m.inFlight.WithLabelValues(listener)
+	m.refused.WithLabelValues(listener, refusedTotal)
+	m.refused.WithLabelValues(listener, refusedSource)
+	m.panics.WithLabelValues(listener)
+}
+
 func (m *metrics) serving(s *snapshot.Snapshot, unix float64) {
 	m.serial.Set(float64(s.Gateway.Capabilities.Serial))
 	m.domains.Set(float64(len(s.Domains)))
