@@ -95,7 +95,7 @@ func (r *Receiver) deliverShare(ctx context.Context, m *Message, s *share) (err 
 	defer func() {
 		// this runs beside the handler, so net/http would not catch it
 		if p := recover(); p != nil {
-			err = fmt.Errorf("back end panicked: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("back end panicked (%T)\n%s", p, debug.Stack()) // the value may quote the message
 			s.settleAll(ischedule.StatusUnavailable)
 		}
 	}()

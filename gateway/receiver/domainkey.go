@@ -12,6 +12,7 @@ const domainKeyPath = "/.well-known/domainkey/"
 // ServeDomainKey answers /.well-known/domainkey/{d}/{s} with the record of a published key of a domain here, and 404
 // for all else. IS-DKIM-11, D05 §7.3.2.
 func (r *Receiver) ServeDomainKey(w http.ResponseWriter, req *http.Request) {
+	r.bodyDeadline(w, req)
 	if err := r.admit(req); err != nil {
 		r.refuse(w, req, err)
 		return

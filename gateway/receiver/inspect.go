@@ -66,9 +66,6 @@ func calendarError(err error) *ischedule.Error {
 
 // parties holds Originator and Recipients against ORGANIZER and ATTENDEEs (IS-RECV-4, IS-RECV-5).
 func (r *Receiver) parties(_ context.Context, m *Message) *ischedule.Error {
-	if m.ITIP.Method == "PUBLISH" { // nobody in particular is addressed by it: IS-CAP-4
-		return invalidMessage(http.StatusForbidden, "method-publish", "PUBLISH is not accepted.")
-	}
 	recipients := make([]cua.Address, 0, len(m.recipients))
 	for _, rc := range m.recipients {
 		recipients = append(recipients, rc.address)

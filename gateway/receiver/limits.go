@@ -88,15 +88,23 @@ func (r *Receiver) localSize(_ context.Context, m *Message) *ischedule.Error {
 	return nil
 }
 
+// bodyDeadline gives the whole body its time. It holds for a refused request too: net/http reads what is left of a body
+// before it answers, and a client must not keep us there.
+func (r *Receiver) bodyDeadline(w http.ResponseWriter, req *http.Request) {
+	if d := r.gateway().Limits.BodyTimeout; d > 0 && req.ContentLength != 0 {
+		// the connection's own clock, not cfg.Now; recorders in tests have no deadline to set
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+// bodyRead lifts the deadline, which would end the request's context now that net/http watches the idle connection.
+func (m *Message) bodyRead() {
+	_ = http.NewResponseController(m.writer).SetReadDeadline(time.Time{})
+}
+
 // body reads the body, reserving memory as it arrives and not before: a slow client holds only what it has sent.
 func (r *Receiver) body(ctx context.Context, m *Message) *ischedule.Error {
 	limits := r.gateway().Limits
-	if limits.BodyTimeout > 0 {
-		// the connection's own clock, not cfg.Now; recorders in tests have no deadline to set
-		rc := http.NewResponseController(m.writer)
-		_ = rc.SetReadDeadline(time.Now().Add(limits.BodyTimeout))
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	}
 	most := r.maxContentLength() + 1 // one more octet shows that it is too long
 	if n := m.http.ContentLength; n >= 0 {
 		most = n + 1 // room for the end of the body to show
@@ -121,9 +129,11 @@ func (r *Receiver) body(ctx context.Context, m *Message) *ischedule.Error {
 		buf = buf[:len(buf)+n]
 		switch {
 		case int64(len(buf)) > r.maxContentLength():
+			m.writer.Header().Set("Connection", "close") // answer at once, do not read on
 			return tooLarge()
 		case errors.Is(err, io.EOF):
 			m.Request.Body = buf
+			m.bodyRead()
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return &ischedule.Error{

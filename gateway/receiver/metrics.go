@@ -37,7 +37,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"status"}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "calfed_receiver_key_lookups_total",
-			Help: "DKIM keys asked for, by result (cached, found, none, temporary, over-budget).",
+			Help: "DKIM keys asked for, by result (pinned, cached, found, none, temporary, over-budget).",
 		}, []string{"result"}),
 	}
 	if reg != nil {

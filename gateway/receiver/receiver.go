@@ -64,6 +64,7 @@ func (r *Receiver) gateway() *snapshot.Gateway { return &r.cfg.Active.Snapshot.G
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set(ischedule.HeaderVersion, ischedule.Version)
 	w.Header().Set(ischedule.HeaderCapabilities, r.capabilities.serial)
+	r.bodyDeadline(w, req)
 	if err := r.admit(req); err != nil {
 		r.refuse(w, req, err)
 		return

@@ -31,8 +31,7 @@ func (r *Receiver) deliveryTimeout() time.Duration {
 // The recorded answer comes back even where a recipient had 5.1 in it: who wants to send to that recipient again
 // sends a new message, with a Message-ID of its own.
 func (r *Receiver) replay(ctx context.Context, m *Message) *ischedule.Error {
-	for _, v := range m.verified {
-		claim := m.claim(v, r.deliveryTimeout()+leaseMargin)
+	for _, claim := range m.distinctClaims(r.deliveryTimeout() + leaseMargin) {
 		state, err := r.memory.Begin(ctx, claim)
 		if err == nil && state.Status == Fresh {
 			m.claims = append(m.claims, claim)
@@ -59,6 +58,22 @@ func replayed(reason, description string) *ischedule.Error {
 	return &ischedule.Error{
 		Name: ischedule.VerificationFailed, Status: http.StatusForbidden, Reason: reason, Description: description,
 	}
+}
+
+// distinctClaims are the names of the message; signatures of one domain agree on it when they sign the Message-ID.
+func (m *Message) distinctClaims(lease time.Duration) []Claim {
+	var claims []Claim
+	for _, v := range m.verified {
+		c := m.claim(v, lease)
+		i := slices.IndexFunc(claims, func(other Claim) bool { return other.Key == c.Key })
+		switch {
+		case i < 0:
+			claims = append(claims, c)
+		case claims[i].Keep.Before(c.Keep):
+			claims[i].Keep = c.Keep
+		}
+	}
+	return claims
 }
 
 // claim names the message by one of its signatures.

@@ -2,9 +2,7 @@ package receiver
 
 import (
 	"encoding/json"
-	"strings"
 
-	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -77,21 +75,11 @@ func (b *ruleBook) anywhere(peer string) []*rules {
 	seen := map[*rules]bool{}
 	for _, p := range b.pinned {
 		ru := b.byPolicy[p.ID]
-		if len(found) < maxFallbackRules && !seen[ru] && covers(p.Peers, peer) {
+		if len(found) < maxFallbackRules && !seen[ru] && p.Matches(peer) >= 0 {
 			seen[ru], found = true, append(found, ru)
 		}
 	}
 	return append(found, b.standard)
-}
-
-func covers(patterns []string, peer string) bool {
-	for _, p := range patterns {
-		suffix, wild := strings.CutPrefix(p, "*.")
-		if p == "*" || p == peer || wild && suffix != peer && cua.WithinDomain(peer, suffix) {
-			return true
-		}
-	}
-	return false
 }
 
 // ruleSets are the distinct rules under which the signature has to hold: those of the domains that may let the peer in.

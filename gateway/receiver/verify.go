@@ -197,11 +197,14 @@ func (r *Receiver) keyFailure(err error) (*failure, *ischedule.Error) {
 }
 
 func (r *Receiver) countLookup(found *keys.Found) {
-	if found.Cached > 0 {
+	switch {
+	case found.Method == dkim.MethodPrivate:
+		r.cfg.Shared.Metrics.lookup("pinned")
+	case found.Cached > 0:
 		r.cfg.Shared.Metrics.lookup("cached")
-		return
+	default:
+		r.cfg.Shared.Metrics.lookup("found")
 	}
-	r.cfg.Shared.Metrics.lookup("found")
 }
 
 // tryRecords tries each key record; nil when the signature holds under one.

@@ -7,6 +7,7 @@ package ischedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,7 +29,7 @@ func New(cfg snapshot.ISchedule, guard *netguard.Guard, userAgent string) (*Back
 	u, err := url.Parse(cfg.URL)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("iSchedule back end: %w", err)
+		return nil, errors.New("iSchedule back end: not a URL") // url's own error repeats it, credentials and all
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.User != nil, u.Fragment != "":
 		return nil, fmt.Errorf("iSchedule back end: %q is no http or https URL of a host", u.Redacted())
 	}
