@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -27,14 +28,28 @@ func (r *reader) file(f File) {
 		r.add(Problem{Severity: SeverityError, File: f.Name, Message: fmt.Sprintf("the file is larger than %d bytes", MaxFileBytes)})
 		return
 	}
-	err := documents(f.Data, func(root *yaml.Node) { r.document(f.Name, root) })
+	err := documents(jsonAsYAML(f.Data), func(root *yaml.Node) { r.document(f.Name, root) })
 	var syntax *syntaxError
 	if errors.As(err, &syntax) {
 		r.add(Problem{Severity: SeverityError, File: f.Name, Line: syntax.line, Message: syntax.message + "; the rest of the file is not read"})
 	}
 }
 
-func (r *reader) add(p Problem) { r.problems = append(r.problems, p) }
+// add notes a problem as text of one line, whatever names the file holds.
+func (r *reader) add(p Problem) {
+	p.Object, p.Field, p.Message = visible(p.Object), visible(p.Field), visible(p.Message)
+	r.problems = append(r.problems, p)
+}
+
+// visible replaces what a terminal would not show but obey.
+func visible(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, s)
+}
 
 // document reads the objects of one document: one, or the items of a list.
 func (r *reader) document(file string, root *yaml.Node) {
@@ -151,13 +166,15 @@ func (r *reader) begin(file string, node *yaml.Node, obj map[string]any) (*place
 var metadataFields = []string{"name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "generateName"}
 
 func (p *place) unknownField(path string, siblings []string) {
-	all := steps(path)
-	typo := all[len(all)-1]
-	if meant := suggest(typo, siblings); meant != "" {
-		p.complain(path, "unknown field; did you mean %s?", meant)
+	meant := ""
+	if all := steps(path); len(all) > 0 {
+		meant = suggest(all[len(all)-1], siblings)
+	}
+	if meant == "" {
+		p.complain(path, "unknown field")
 		return
 	}
-	p.complain(path, "unknown field")
+	p.complain(path, "unknown field; did you mean %s?", meant)
 }
 
 // keep notes the object; false when there is one of its name already.

@@ -1,0 +1,186 @@
+package manifests_test
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/calfed/calfed/config/crd"
+	"github.com/calfed/calfed/controllers/manifests"
+)
+
+// Objects that are right, with %s where a case puts its mistake.
+var templates = map[string]string{
+	"FederationGateway": "{host: gw.example.org, tls: {type: Secret, secret: {name: edge-tls}}}",
+	"FederatedDomain":   "{domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://calendar.example.org/'}}}",
+	"DKIMKey":           "{domain: example.org, source: {type: Imported, imported: {selector: cal, secretRef: {name: dkim, key: private.key}}}}",
+	"PeerPolicy":        "{peers: ['*'], action: Allow}",
+}
+
+func parseSpec(kind, spec string) []manifests.Problem {
+	text := fmt.Sprintf("apiVersion: federation.calfed.dev/v1alpha1\nkind: %s\nmetadata: {name: x}\nspec: %s\n", kind, spec)
+	_, problems := manifests.Parse(manifests.File{Name: "x.yaml", Data: []byte(text)})
+	return problems
+}
+
+func TestTheTemplatesAreAccepted(t *testing.T) {
+	t.Parallel()
+	for kind, spec := range templates {
+		for _, p := range parseSpec(kind, spec) {
+			t.Errorf("%v", p)
+		}
+	}
+}
+
+// Each CEL rule of the definitions has an example that it refuses, at its field and with its message; a rule without
+// one fails the test. (The domain that cannot be changed is tested with the definitions.)
+func TestEveryRuleRefuses(t *testing.T) {
+	t.Parallel()
+	const (
+		backend   = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: '%s'}}}"
+		domain    = "FederatedDomain {domain: %s, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}"
+		submitter = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}, submitters: [%s]}"
+		gateway   = "FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: edge-tls}}, %s}"
+		policy    = "PeerPolicy {peers: ['*'], action: Allow, %s}"
+	)
+	refused := []struct{ object, field string }{
+		{"FederationGateway {host: Gw.example.org, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
+		{"FederationGateway {host: gw.example.org., tls: {type: Secret, secret: {name: t}}}", "spec.host"},
+		{"FederationGateway {host: 192.0.2.1, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
+		{"FederationGateway {host: gw.example.org, tls: {type: Secret}}", "spec.tls"},
+		{fmt.Sprintf(gateway, "capabilities: {administrator: bob}"), "spec.capabilities.administrator"},
+		{fmt.Sprintf(gateway, "capabilities: {minDateTime: '2050-01-01T00:00:00Z', maxDateTime: '2000-01-01T00:00:00Z'}"), "spec.capabilities"},
+		{fmt.Sprintf(gateway, "capabilities: {messages: [{component: VFREEBUSY, methods: [REPLY]}]}"), "spec.capabilities.messages[0]"},
+		{fmt.Sprintf(gateway, "egress: {backendCIDRs: [10.0.0.0]}"), "spec.egress.backendCIDRs[0]"},
+		{fmt.Sprintf(gateway, "egress: {peerCIDRs: [everywhere]}"), "spec.egress.peerCIDRs[0]"},
+		{fmt.Sprintf(gateway, "egress: {resolver: 'dns.example.org:53'}"), "spec.egress.resolver"},
+		{fmt.Sprintf(gateway, "egress: {resolver: '10.0.0.53'}"), "spec.egress.resolver"},
+		{fmt.Sprintf(gateway, "limits: {requestsPerSource: 0/s}"), "spec.limits.requestsPerSource"},
+		{fmt.Sprintf(gateway, "limits: {keyLookupsPerSource: 5/day}"), "spec.limits.keyLookupsPerSource"},
+
+		{fmt.Sprintf(domain, "exämple.org"), "spec.domain"},
+		{fmt.Sprintf(domain, "'-.example.org'"), "spec.domain"},
+		{fmt.Sprintf(domain, "example..org"), "spec.domain"},
+		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule}}", "spec.backend"},
+		{fmt.Sprintf(backend, "ftp://calendar.example.org:2121/"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "https://user:password@calendar.example.org/"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "https://calendar.example.org/#here"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "/ischedule"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "http://calendar.example.org/"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "http://calendar.example.org:80/"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "https://calendar.example.org:1023/"), "spec.backend.iSchedule.url"},
+		{fmt.Sprintf(backend, "https://[::1]:444/"), "spec.backend.iSchedule.url"},
+		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, accepts: [{component: VFREEBUSY, methods: [REPLY]}], backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}", "spec.accepts[0]"},
+		{fmt.Sprintf(submitter, "{name: neither}"), "spec.submitters[0]"},
+		{fmt.Sprintf(submitter, "{name: both, tokenRef: {name: t, key: k}, clientCertificate: {caRef: {kind: Secret, name: t, key: k}, names: [a]}}"), "spec.submitters[0]"},
+		{fmt.Sprintf(submitter, "{name: Upper, tokenRef: {name: t, key: k}}"), "spec.submitters[0].name"},
+
+		{"DKIMKey {domain: '*', source: {type: Imported, imported: {selector: cal, secretRef: {name: d, key: k}}}}", "spec.domain"},
+		{"DKIMKey {domain: example.org, source: {type: Imported}}", "spec.source"},
+		{"DKIMKey {domain: example.org, source: {type: Imported, imported: {selector: cal_1, secretRef: {name: d, key: k}}}}", "spec.source.imported.selector"},
+
+		{"PeerPolicy {peers: ['*'], action: Deny, inbound: {strict: true}}", "spec"},
+		{"PeerPolicy {peers: ['*'], action: Deny, outbound: {timeout: 5s}}", "spec"},
+		{"PeerPolicy {peers: ['a*.example'], action: Allow}", "spec.peers[0]"},
+		{fmt.Sprintf(policy, "domains: ['*.']"), "spec.domains[0]"},
+		{fmt.Sprintf(policy, "inbound: {messages: [{component: VFREEBUSY, methods: [REQUEST, CANCEL]}]}"), "spec.inbound.messages[0]"},
+		{fmt.Sprintf(policy, "inbound: {rate: fast}"), "spec.inbound.rate"},
+		{fmt.Sprintf(policy, "inbound: {keyLookup: [private-exchange]}"), "spec.inbound.keyLookup[0]"},
+		{fmt.Sprintf(policy, "inbound: {maxAge: 59s}"), "spec.inbound.maxAge"},
+		{fmt.Sprintf(policy, "inbound: {maxAge: 25h}"), "spec.inbound.maxAge"},
+		{fmt.Sprintf(policy, "inbound: {maxAge: 1 hour}"), "spec.inbound.maxAge"},
+		{fmt.Sprintf(policy, "inbound: {thirdPartySigners: ['*.example.org']}"), "spec.inbound.thirdPartySigners[0]"},
+		{fmt.Sprintf(policy, "inbound: {pinnedKeys: [{selector: s_1, record: p=}]}"), "spec.inbound.pinnedKeys[0].selector"},
+		{fmt.Sprintf(policy, "inbound: {pinnedKeys: [{selector: s, domain: Example.org, record: p=}]}"), "spec.inbound.pinnedKeys[0].domain"},
+		{fmt.Sprintf(policy, "outbound: {endpoint: 'http://a.example/'}"), "spec.outbound.endpoint"},
+		{fmt.Sprintf(policy, "outbound: {endpoint: 'https://a.example:25/'}"), "spec.outbound.endpoint"},
+		{fmt.Sprintf(policy, "outbound: {certificateSHA256: ['"+strings.Repeat("z", 64)+"']}"), "spec.outbound.certificateSHA256[0]"},
+		{fmt.Sprintf(policy, "outbound: {timeout: 0s}"), "spec.outbound.timeout"},
+		{fmt.Sprintf(policy, "outbound: {timeout: 6m}"), "spec.outbound.timeout"},
+	}
+	rules := allRules(t)
+	for _, tc := range refused {
+		kind, spec, _ := strings.Cut(tc.object, " ")
+		found := false
+		for _, p := range parseSpec(kind, spec) {
+			place := kind + " " + regexp.MustCompile(`\[\d+\]`).ReplaceAllString(p.Field, "[]")
+			for message := range rules[place] {
+				if p.Field == tc.field && strings.HasSuffix(p.Message, message) {
+					rules[place][message] = true
+					found = true
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s: no rule refuses it at %s: %v", tc.object, tc.field, parseSpec(kind, spec))
+		}
+	}
+	for place, messages := range rules {
+		for message, refuses := range messages {
+			if !refuses && !strings.Contains(message, "cannot be changed") {
+				t.Errorf("%s: no example for the rule %q", place, message)
+			}
+		}
+	}
+}
+
+// What lies just inside the rules.
+func TestRulesAllow(t *testing.T) {
+	t.Parallel()
+	for _, object := range []string{
+		"FederatedDomain {domain: xn--exmple-cua.org, gatewayRef: {name: e}, backend: {type: ISchedule, iSchedule: {url: 'http://10.0.0.1:1024'}}}",
+		"FederatedDomain {domain: a-b.example.org, gatewayRef: {name: e}, backend: {type: ISchedule, iSchedule: {url: 'http://[fd00::1]:443/a/b?c=d'}}}",
+		"FederatedDomain {domain: a.b.c.d.e.f.example.org, gatewayRef: {name: e}, backend: {type: ISchedule, iSchedule: {url: 'https://calendar.example.org:65535/@user'}}}",
+		"PeerPolicy {peers: [a.example, '*.a.example', '*'], domains: ['*.example.org'], action: Deny}",
+		"PeerPolicy {peers: ['*'], action: Allow, inbound: {maxAge: 1h30m, rate: 100/h}, outbound: {timeout: 5m, endpoint: 'https://a.example:8443/'}}",
+		"FederationGateway {host: localhost, tls: {type: Secret, secret: {name: t}}, egress: {resolver: '[fd00::53]:53', backendCIDRs: ['::1/128']}, capabilities: {attachments: [], administrator: 'https://example.org/contact'}}",
+		"DKIMKey {domain: example.org, serviceType: ISchedule, source: {type: Imported, imported: {selector: a.b, secretRef: {name: d, key: k}}}}",
+	} {
+		kind, spec, _ := strings.Cut(object, " ")
+		for _, p := range parseSpec(kind, spec) {
+			t.Errorf("%s: %v", object, p)
+		}
+	}
+}
+
+// allRules are the messages of all CEL rules, by kind and path.
+func allRules(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	names, err := fs.Glob(crd.Files, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]map[string]bool{}
+	for _, name := range names {
+		text, err := crd.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d apiextensionsv1.CustomResourceDefinition
+		if err := yaml.Unmarshal(text, &d); err != nil {
+			t.Fatal(err)
+		}
+		var walk func(path string, p apiextensionsv1.JSONSchemaProps)
+		walk = func(path string, p apiextensionsv1.JSONSchemaProps) {
+			for _, v := range p.XValidations {
+				if rules[path] == nil {
+					rules[path] = map[string]bool{}
+				}
+				rules[path][v.Message] = false
+			}
+			for name, inner := range p.Properties {
+				walk(path+"."+name, inner)
+			}
+			if p.Items != nil && p.Items.Schema != nil {
+				walk(path+"[]", *p.Items.Schema)
+			}
+		}
+		walk(d.Spec.Names.Kind+" spec", d.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"])
+	}
+	return rules
+}
