@@ -20,11 +20,11 @@ type chart struct {
 }
 
 // glyphs are what bars are made of.
-type glyphs struct{ free, busy, tentative, unavailable, unknown, tick, rule string }
+type glyphs struct{ free, busy, tentative, unavailable, unknown, tick, rule, more string }
 
 var (
-	unicodeGlyphs = glyphs{free: "·", busy: "█", tentative: "▒", unavailable: "░", unknown: "?", tick: "┬", rule: "─"}
-	asciiGlyphs   = glyphs{free: ".", busy: "#", tentative: "~", unavailable: "x", unknown: "?", tick: "+", rule: "-"}
+	unicodeGlyphs = glyphs{free: "·", busy: "█", tentative: "▒", unavailable: "░", unknown: "?", tick: "┬", rule: "─", more: "…"}
+	asciiGlyphs   = glyphs{free: ".", busy: "#", tentative: "~", unavailable: "x", unknown: "?", tick: "+", rule: "-", more: "~"}
 )
 
 // terminalGlyphs asks the locale, as every terminal program does.
@@ -55,7 +55,7 @@ const maxLabel = 28
 func (c *chart) print(w io.Writer, attendees []attendeeReport) error {
 	label := 0
 	for _, a := range attendees {
-		label = max(label, min(utf8.RuneCountInString(printable(a.Address)), maxLabel, c.width/3))
+		label = max(label, min(utf8.RuneCountInString(shown(a.Address)), maxLabel, c.width/3))
 	}
 	cells := c.width - label - 2
 	out := bufio.NewWriter(w)
@@ -65,11 +65,11 @@ func (c *chart) print(w io.Writer, attendees []attendeeReport) error {
 	_, _ = fmt.Fprintf(out, "%s\n", strings.TrimRight(strings.Repeat(" ", label+2)+labels, " "))
 	_, _ = fmt.Fprintf(out, "%s%s\n", strings.Repeat(" ", label+2), ruler)
 	for _, a := range attendees {
-		name := fit(printable(a.Address), label)
+		name := cut(shown(a.Address), label, c.glyphs.more)
 		_, _ = fmt.Fprintf(out, "%s%s  %s\n", name, strings.Repeat(" ", label-utf8.RuneCountInString(name)), c.bar(a, cells))
 	}
 	for _, a := range attendees {
-		_, _ = fmt.Fprintf(out, "\n%s\n", printable(a.Address))
+		_, _ = fmt.Fprintf(out, "\n%s\n", shown(a.Address))
 		c.list(out, a)
 	}
 	return out.Flush()
@@ -211,7 +211,8 @@ func (c *chart) ticks(cells int) func(func(time.Time) bool) {
 			}
 			for at := time.Duration(0); at < 24*time.Hour; at += min(step, 24*time.Hour) {
 				t := time.Date(midnight.Year(), midnight.Month(), midnight.Day(), 0, int(at/time.Minute), 0, 0, c.zone)
-				if t.Before(c.from) || !t.Before(c.to) {
+				skipped := time.Duration(t.Hour())*time.Hour+time.Duration(t.Minute())*time.Minute != at // by daylight saving
+				if skipped || t.Before(c.from) || !t.Before(c.to) {
 					continue
 				}
 				if !yield(t) {
@@ -223,10 +224,21 @@ func (c *chart) ticks(cells int) func(func(time.Time) bool) {
 	}
 }
 
+// shown is an address as people know it.
+func shown(address string) string {
+	if scheme, rest, ok := strings.Cut(address, ":"); ok && strings.EqualFold(scheme, "mailto") {
+		address = rest
+	}
+	return printable(address)
+}
+
 // fit cuts s to n columns.
-func fit(s string, n int) string {
+func fit(s string, n int) string { return cut(s, n, "…") }
+
+// cut cuts s to n columns, and lets more, of one column, say so.
+func cut(s string, n int, more string) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
-	return string([]rune(s)[:n-1]) + "…"
+	return string([]rune(s)[:n-1]) + more
 }

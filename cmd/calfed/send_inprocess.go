@@ -9,44 +9,30 @@ import (
 
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/manifests"
+	"github.com/calfed/calfed/gateway/backend"
+	backendischedule "github.com/calfed/calfed/gateway/backend/ischedule"
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/netguard"
+	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/resolver"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// sendInProcess compiles the folders and sends as a gateway with that configuration would. Recipients at domains of
-// that gateway need the gateway itself: their back ends are its business (5.2).
+// sendInProcess compiles the folders and sends as a gateway with that configuration would.
 func sendInProcess(ctx context.Context, dirs []string, req *ischedule.Request) (*ischedule.Response, error) {
 	active, err := activate(dirs, req.Originator.Domain())
 	if err != nil {
 		return nil, err
 	}
-	domain, _ := active.Domain(req.Originator.Domain())
-	egress := active.Snapshot.Gateway.Egress
-	guard := netguard.Config{PeerCIDRs: egress.PeerCIDRs, BackendCIDRs: egress.BackendCIDRs}
-	dns := resolver.New(resolver.Config{Server: egress.Resolver})
-	guard.Resolver = dns
-	if len(egress.CABundle) > 0 {
-		if guard.Roots, err = x509.SystemCertPool(); err != nil {
-			guard.Roots = x509.NewCertPool()
-		}
-		if !guard.Roots.AppendCertsFromPEM(egress.CABundle) {
-			return nil, errors.New("egress.caBundleRef: no certificate in it")
-		}
-	}
-	agent := "calfed/" + version
-	finder := discovery.New(discovery.Config{
-		DNS: dns, Guard: netguard.New(guard), Options: active.Snapshot.Gateway.Discovery, UserAgent: agent,
-	})
-	defer finder.Close()
-	s, err := sender.New(sender.Config{Active: active, Finder: finder, UserAgent: agent})
+	p, err := newSendingParts(active)
 	if err != nil {
 		return nil, err
 	}
-	answer, refusal := s.Send(ctx, &sender.Submission{Submitter: "calfed send", Domain: domain, Request: req})
+	defer p.close()
+	domain, _ := active.Domain(req.Originator.Domain())
+	answer, refusal := p.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Domain: domain, Request: req})
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -77,4 +63,64 @@ func activate(dirs []string, domain string) (*snapshot.Active, error) {
 		}
 	}
 	return nil, fmt.Errorf("no FederatedDomain in --manifests is the Originator's domain, %s", domain)
+}
+
+// sendingParts are the parts of a gateway that sending needs: it serves nobody.
+type sendingParts struct {
+	sender   *sender.Sender
+	finder   *discovery.Discoverer
+	backends map[string]backend.Backend
+}
+
+func newSendingParts(active *snapshot.Active) (*sendingParts, error) {
+	gw := &active.Snapshot.Gateway
+	dns := resolver.New(resolver.Config{Server: gw.Egress.Resolver})
+	out := netguard.Config{PeerCIDRs: gw.Egress.PeerCIDRs, BackendCIDRs: gw.Egress.BackendCIDRs, Resolver: dns}
+	if len(gw.Egress.CABundle) > 0 {
+		var err error
+		if out.Roots, err = x509.SystemCertPool(); err != nil {
+			out.Roots = x509.NewCertPool()
+		}
+		if !out.Roots.AppendCertsFromPEM(gw.Egress.CABundle) {
+			return nil, errors.New("egress.caBundleRef: no certificate in it")
+		}
+	}
+	guard, agent := netguard.New(out), "calfed/"+version
+	p := &sendingParts{
+		finder:   discovery.New(discovery.Config{DNS: dns, Guard: guard, Options: gw.Discovery, UserAgent: agent}),
+		backends: map[string]backend.Backend{},
+	}
+	err := p.connect(active, guard, agent)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// connect makes the back ends of the gateway's own domains, for recipients there (IS-SEND-9), and the sender.
+func (p *sendingParts) connect(active *snapshot.Active, guard *netguard.Guard, agent string) error {
+	for _, d := range active.Snapshot.Domains {
+		if d.Backend.ISchedule == nil {
+			continue
+		}
+		b, err := backendischedule.New(*d.Backend.ISchedule, guard, agent)
+		if err != nil {
+			return fmt.Errorf("domain %s: %w", d.Name, err)
+		}
+		p.backends[d.Name] = b
+	}
+	var err error
+	p.sender, err = sender.New(sender.Config{
+		Active: active, Finder: p.finder, UserAgent: agent,
+		Local: receiver.New(receiver.Config{Active: active, Backends: p.backends}),
+	})
+	return err
+}
+
+func (p *sendingParts) close() {
+	p.finder.Close()
+	for _, b := range p.backends {
+		b.Close()
+	}
 }
