@@ -49,7 +49,7 @@ func talkative(_ context.Context, d *backend.Delivery) ([]backend.Result, error)
 	return out, nil
 }
 
-// The answer to a free/busy question is written anew: asked UID, ORGANIZER, that ATTENDEE, asked range, periods as far as the
+// The answer to a free/busy question is written anew: asked UID and parties, asked range, periods as far as the
 // policy shows them, and nothing else the back end said.
 //
 // Proves: IS-BACK-5, IS-BACK-6, IS-RECV-8

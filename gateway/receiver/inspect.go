@@ -64,7 +64,7 @@ func calendarError(err error) *ischedule.Error {
 	return out
 }
 
-// parties holds Originator and Recipients against ORGANIZER and ATTENDEEs (IS-RECV-4, IS-RECV-5).
+// parties holds Originator and Recipients against the parties that the calendar object names (IS-RECV-4, IS-RECV-5).
 func (r *Receiver) parties(_ context.Context, m *Message) *ischedule.Error {
 	recipients := make([]cua.Address, 0, len(m.recipients))
 	for _, rc := range m.recipients {

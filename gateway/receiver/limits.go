@@ -145,7 +145,7 @@ func (r *Receiver) body(ctx context.Context, m *Message) *ischedule.Error {
 			}
 		}
 		if len(buf) == cap(buf) {
-			if err := grow(min(most, 2*reserved)); err != nil {
+			if err := grow(min(most, 4*reserved)); err != nil {
 				return err
 			}
 			bigger := make([]byte, len(buf), reserved)

@@ -48,7 +48,7 @@ func TestCyrus(t *testing.T) {
 	}
 	// the same over the wire
 	w.now = time.Unix(1795348663, 0)
-	if resp, body := w.raw(w.receiver, string(testdata(t, "cyrus-vevent.req"))); resp.StatusCode != 100 && resp.StatusCode != 200 {
+	if resp, body := w.raw(w.receiver, string(testdata(t, "cyrus-vevent.req"))); resp.StatusCode != http.StatusContinue && resp.StatusCode != http.StatusOK {
 		t.Errorf("over the wire: %d %s", resp.StatusCode, body)
 	}
 	// and no longer an hour and a half later

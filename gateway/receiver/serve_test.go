@@ -41,7 +41,7 @@ func TestCapabilities(t *testing.T) {
 	for _, query := range []string{"", "?action=capabilities", "?query=capabilities", "?action=capabilities&query=capabilities", "?x=y"} {
 		resp := w.get("GET", ischedule.WellKnownPath+query)
 		got, err := ischedule.ReadCapabilities([]byte(readAll(t, resp)))
-		if resp.StatusCode != 200 || err != nil {
+		if resp.StatusCode != http.StatusOK || err != nil {
 			t.Errorf("%s: %d, %v", query, resp.StatusCode, err)
 			continue
 		}
@@ -73,11 +73,11 @@ func TestMethods(t *testing.T) {
 		t.Errorf("HEAD and GET differ: %s", d)
 	}
 	options := w.get("OPTIONS", ischedule.WellKnownPath)
-	if options.StatusCode != 204 || options.Header.Get("Allow") != "GET, HEAD, OPTIONS, POST" {
+	if options.StatusCode != http.StatusNoContent || options.Header.Get("Allow") != "GET, HEAD, OPTIONS, POST" {
 		t.Errorf("OPTIONS: %d %v", options.StatusCode, options.Header)
 	}
 	put := w.get("PUT", ischedule.WellKnownPath)
-	if put.StatusCode != 405 || put.Header.Get("Allow") != "GET, HEAD, OPTIONS, POST" {
+	if put.StatusCode != http.StatusMethodNotAllowed || put.Header.Get("Allow") != "GET, HEAD, OPTIONS, POST" {
 		t.Errorf("PUT: %d %v", put.StatusCode, put.Header)
 	}
 	bad := w.get("GET", ischedule.WellKnownPath+"?action=x")
@@ -118,7 +118,7 @@ func TestConditional(t *testing.T) {
 	}
 	w.snap.Gateway.Capabilities.Serial++
 	w.compile()
-	if changed := w.get("GET", ischedule.WellKnownPath, "If-None-Match", tag); changed.StatusCode != 200 {
+	if changed := w.get("GET", ischedule.WellKnownPath, "If-None-Match", tag); changed.StatusCode != http.StatusOK {
 		t.Errorf("a changed document: %d", changed.StatusCode)
 	}
 }
@@ -137,16 +137,16 @@ func TestDomainKey(t *testing.T) {
 	}
 	const path = "/.well-known/domainkey/gw.example/cal"
 	resp := get("GET", path)
-	if resp.StatusCode != 200 || readAll(t, resp) != record(t, "other.ed25519.pem")+"\r\n" || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+	if resp.StatusCode != http.StatusOK || readAll(t, resp) != record(t, "other.ed25519.pem")+"\r\n" || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
 		t.Errorf("%d %v", resp.StatusCode, resp.Header)
 	}
-	if resp := get("GET", "/.well-known/domainkey/GW.Example/CAL"); resp.StatusCode != 200 {
+	if resp := get("GET", "/.well-known/domainkey/GW.Example/CAL"); resp.StatusCode != http.StatusOK {
 		t.Errorf("in another case: %d", resp.StatusCode)
 	}
-	if resp := get("HEAD", path); resp.StatusCode != 200 || readAll(t, resp) != "" {
+	if resp := get("HEAD", path); resp.StatusCode != http.StatusOK || readAll(t, resp) != "" {
 		t.Errorf("HEAD: %d", resp.StatusCode)
 	}
-	if resp := get("POST", path); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+	if resp := get("POST", path); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d", resp.StatusCode)
 	}
 	for _, path := range []string{
@@ -154,14 +154,14 @@ func TestDomainKey(t *testing.T) {
 		"/.well-known/domainkey/foreign.example/cal", "/.well-known/domainkey/gw.example/cal/", "/.well-known/domainkey/gw.example/../cal",
 		"/.well-known/domainkey/gw.example/cal/x", "/.well-known/domainkey//cal", "/elsewhere/gw.example/cal",
 	} {
-		if resp := get("GET", path); resp.StatusCode != 404 {
+		if resp := get("GET", path); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}
 	w.snap.Gateway.Limits.RequestsPerSource = 1e-9
 	w.compile()
-	if resp := get("GET", path); resp.StatusCode == 200 {
-		if resp = get("GET", path); resp.StatusCode != 429 {
+	if resp := get("GET", path); resp.StatusCode == http.StatusOK {
+		if resp = get("GET", path); resp.StatusCode != http.StatusTooManyRequests {
 			t.Errorf("over the source's budget: %d", resp.StatusCode)
 		}
 	}
@@ -173,22 +173,22 @@ func TestDomainKey(t *testing.T) {
 func TestRequestsPerSource(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.snap.Gateway.Limits.RequestsPerSource = 0.1 })
 	from := func(remote string) *http.Response {
-		req := httptest.NewRequest("GET", ischedule.WellKnownPath, nil)
+		req := httptest.NewRequest(http.MethodGet, ischedule.WellKnownPath, nil)
 		req.RemoteAddr = remote
 		return w.do(req)
 	}
-	if resp := from("[2001:db8:1:2::1]:1"); resp.StatusCode != 200 {
+	if resp := from("[2001:db8:1:2::1]:1"); resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.StatusCode)
 	}
 	resp := from("[2001:db8:1:2:ffff::9]:7")
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "10" || resp.Header.Get("iSchedule-Version") != "1.0" {
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "10" || resp.Header.Get("iSchedule-Version") != "1.0" {
 		t.Errorf("the same /64: %d %v", resp.StatusCode, resp.Header)
 	}
-	if resp := from("[2001:db8:1:3::1]:1"); resp.StatusCode != 200 {
+	if resp := from("[2001:db8:1:3::1]:1"); resp.StatusCode != http.StatusOK {
 		t.Errorf("another /64: %d", resp.StatusCode)
 	}
 	w.now = w.now.Add(10 * time.Second)
-	if resp := from("[2001:db8:1:2::1]:1"); resp.StatusCode != 200 {
+	if resp := from("[http.StatusOK1:db8:1:2::1]:1"); resp.StatusCode != 200 {
 		t.Errorf("after the wait: %d", resp.StatusCode)
 	}
 }

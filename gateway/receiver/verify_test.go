@@ -186,8 +186,8 @@ func TestKeyReplaced(t *testing.T) {
 // Proves: IS-DKIM-12, IS-DKIM-13
 func TestKeyReplacedTemporary(t *testing.T) {
 	for name, tt := range map[string]struct {
-		break_ func(*world)
-		want   string
+		sabotage func(*world)
+		want     string
 	}{
 		"temporary":   {func(w *world) { w.dns.fail = errDNSDown }, "503"},
 		"over budget": {func(w *world) { w.snap.Gateway.Limits.KeyLookupsPerDomain = 1e-9; w.compile() }, "429"},
@@ -205,7 +205,7 @@ func TestKeyReplacedTemporary(t *testing.T) {
 				m.signedAt = w.now
 				w.send(m)
 			}
-			tt.break_(w)
+			tt.sabotage(w)
 			m := invitation(t, "2").sign(t, "sender.example", "ed", "other.ed25519.pem")
 			m.signedAt = w.now
 			if got := w.send(m); got != tt.want {

@@ -185,23 +185,23 @@ func TestFailures(t *testing.T) {
 		handler   http.HandlerFunc
 		transient bool
 	}{
-		{"5xx", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, true},
-		{"429", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, true},
+		{"5xx", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, true},
+		{"429", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, true},
 		{"connection closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		{"wrong path", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, false},
+		{"wrong path", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, false},
 		{"redirect to another host", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://127.0.0.2:9/ischedule")
-			w.WriteHeader(301)
+			w.WriteHeader(http.StatusMovedPermanently)
 		}, false},
 		{"redirect to another scheme", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "https://"+r.Host+"/ischedule")
-			w.WriteHeader(307)
+			w.WriteHeader(http.StatusTemporaryRedirect)
 		}, false},
 		{"redirect without an end", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/ischedule")
-			w.WriteHeader(308)
+			w.WriteHeader(http.StatusPermanentRedirect)
 		}, false},
-		{"redirect nowhere", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }, false},
+		{"redirect nowhere", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := server(t, "", tt.handler).Deliver(context.Background(), delivery())
@@ -229,7 +229,7 @@ func TestRedirectPostsAgain(t *testing.T) {
 				}
 				got, _ := io.ReadAll(r.Body)
 				if r.Method != http.MethodPost || string(got) != body || r.Header.Get("Originator") == "" {
-					w.WriteHeader(400)
+					w.WriteHeader(http.StatusBadRequest)
 					return
 				}
 				_, _ = io.WriteString(w, answer("guest@gw.example 2.0", "other@gw.example 2.0"))
