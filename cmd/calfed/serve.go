@@ -1,5 +1,143 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	_ "time/tzdata" // TZIDs resolve wherever the binary runs; IS-ITIP-1
 
-func newServeCommand() *cobra.Command { return &cobra.Command{Use: "serve"} } // CONTRACT STUB
+	"github.com/spf13/cobra"
+
+	"github.com/calfed/calfed/gateway"
+)
+
+// serveOptions are the flags of `calfed serve`.
+type serveOptions struct {
+	manifests                []string
+	gateway                  string
+	public, submit, admin    string
+	data                     string
+	drainDelay, drainTimeout time.Duration
+	logFormat, logLevel      string
+	logger                   *slog.Logger
+	apiServer                []netip.Addr
+}
+
+func newServeCommand() *cobra.Command {
+	var opt serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve --manifests DIR…",
+		Short: "Run a gateway from a folder of manifests, without a cluster",
+		Long: "Runs the gateway that the manifests describe: the same resources, the same compile step and the same gateway as in a\n" +
+			"cluster. Changes of the files are taken over while it runs (and on SIGHUP); a configuration with an error is reported\n" +
+			"with file, line and field, and the last good one stays, also over a restart.\n\n" +
+			"The public address speaks TLS to other organisations. The submit address takes messages from your calendar system, over\n" +
+			"TLS or, from this machine only, plain HTTP. The admin address has /metrics, /healthz and /readyz.\n\n" +
+			"SIGTERM drains: /readyz fails, after --drain-delay nothing new is taken, and what is under way is finished.",
+		Example: "  calfed serve --manifests ./config --data /var/lib/calfed",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := opt.complete(cmd); err != nil {
+				return err
+			}
+			return opt.serve(cmd)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&opt.manifests, "manifests", nil, "`DIR` (or file) with manifests, repeated or separated by commas")
+	f.StringVar(&opt.gateway, "gateway", "", "`NAME` of the FederationGateway to run, where the manifests hold several")
+	f.StringVar(&opt.public, "public-addr", ":8443", "`ADDR` for other organisations")
+	f.StringVar(&opt.submit, "submit-addr", "127.0.0.1:8080", "`ADDR` for local calendar systems, empty for none")
+	f.StringVar(&opt.admin, "admin-addr", "127.0.0.1:8081", "`ADDR` for metrics and health, empty for none")
+	f.StringVar(&opt.data, "data", "calfed-data", "`DIR` for what must survive: capability serial, last good configuration with its keys")
+	f.DurationVar(&opt.drainDelay, "drain-delay", 0, "serve on for so long after /readyz has begun to fail")
+	f.DurationVar(&opt.drainTimeout, "drain-timeout", 25*time.Second, "time for requests under way at the end")
+	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&opt.logLevel, "log-level", "info", "debug, info, warn or error")
+	_ = cmd.MarkFlagRequired("manifests")
+	return cmd
+}
+
+// complete checks the flags and makes what they stand for.
+func (o *serveOptions) complete(cmd *cobra.Command) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return fmt.Errorf("--log-level %q: want debug, info, warn or error", o.logLevel)
+	}
+	handler := &slog.HandlerOptions{Level: level}
+	switch o.logFormat {
+	case "text":
+		o.logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), handler))
+	case "json":
+		o.logger = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), handler))
+	default:
+		return fmt.Errorf("--log-format %q: want text or json", o.logFormat)
+	}
+	if o.public == "" {
+		return fmt.Errorf("--public-addr: must not be empty")
+	}
+	// IS-DISC-10: in a cluster the kubelet says where the API server is; nothing may be sent there
+	if addr, err := netip.ParseAddr(os.Getenv("KUBERNETES_SERVICE_HOST")); err == nil {
+		o.apiServer = []netip.Addr{addr}
+	}
+	return nil
+}
+
+func (o *serveOptions) serve(cmd *cobra.Command) error {
+	dir, err := openStateDir(o.data)
+	if err != nil {
+		return err
+	}
+	gw := gateway.New(gateway.Options{
+		PublicAddr: o.public, SubmitAddr: o.submit, AdminAddr: o.admin,
+		NeverAddrs: o.apiServer,
+		DrainDelay: o.drainDelay, DrainTimeout: o.drainTimeout,
+		Log: o.logger, Version: version,
+	})
+	r := &reloader{paths: o.manifests, name: o.gateway, dir: dir, gateway: gw, log: o.logger}
+	watch := newWatcher(o.manifests, o.logger) // before the first load: no change falls in between
+	if err := r.start(time.Now()); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-gw.Started():
+			o.announce(cmd, gw.Addrs())
+			watch.run(ctx, hangup, func() { r.reload(time.Now()) })
+		case <-ctx.Done():
+		}
+	})
+	err = gw.Run(ctx)
+	cancel()
+	watching.Wait()
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// announce prints the one line that tells where to reach what.
+func (o *serveOptions) announce(cmd *cobra.Command, addrs gateway.Addrs) {
+	parts := []string{"public " + addrs.Public.String()}
+	if addrs.Submit != nil {
+		parts = append(parts, "submit "+addrs.Submit.String())
+	}
+	if addrs.Admin != nil {
+		parts = append(parts, "admin "+addrs.Admin.String())
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "serving:", strings.Join(parts, ", "))
+}
