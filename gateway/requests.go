@@ -58,7 +58,7 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer g.metrics.inFlight.WithLabelValues(e.name).Dec()
 	defer func() {
 		cause := recover()
-		if cause != nil && cause != http.ErrAbortHandler {
+		if err, _ := cause.(error); cause != nil && !errors.Is(err, http.ErrAbortHandler) {
 			g.metrics.panics.WithLabelValues(e.name).Inc()
 			g.log.Error("a request made a handler panic", "listener", e.name, "panic", cause, "stack", string(debug.Stack()))
 			if seen.status == 0 {
