@@ -30,6 +30,7 @@ func (s *Sender) read(m *message, q *request, a *discovery.Answer) string {
 	}
 	response, err := ischedule.ReadResponse(a.Body)
 	if err != nil {
+		q.cause = err
 		q.settle(ischedule.StatusUnavailable, "the receiver's answer cannot be read; the outcome is unknown")
 		return outcomeUnreadable
 	}
@@ -92,6 +93,7 @@ func (q *request) index() func(string) *recipient {
 
 // fail settles every recipient of q with what an overall failure means for it, and returns the outcome.
 func (q *request) fail(e *ischedule.Error, who string) string {
+	q.cause = e
 	status, transient := failureStatus(e)
 	name := printable(string(e.Name), 64)
 	if name == "" && e.Status != 0 {

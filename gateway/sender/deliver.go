@@ -52,7 +52,7 @@ const (
 func (s *Sender) post(ctx context.Context, m *message, q *request) string {
 	body, err := m.content(q)
 	if err != nil {
-		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "request not made", slog.String("message_id", q.id), slog.Any("cause", err))
+		q.cause = err
 		q.settle(ischedule.StatusUnavailable, "this gateway could not prepare the request; not queued")
 		return outcomeUnsent
 	}
@@ -62,7 +62,7 @@ func (s *Sender) post(ctx context.Context, m *message, q *request) string {
 	}
 	header, err := s.header(m, q, body)
 	if err != nil {
-		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "request not signed", slog.String("domain", m.domain.Name), slog.Any("cause", err))
+		q.cause = err
 		q.settle(ischedule.StatusUnavailable, "this gateway could not sign for the Originator's domain; not queued")
 		return outcomeUnsent
 	}
@@ -71,18 +71,20 @@ func (s *Sender) post(ctx context.Context, m *message, q *request) string {
 	defer cancel()
 	answer, err := s.cfg.Finder.Post(ctx, q.receiver, header, body)
 	if err != nil {
+		q.cause = err
 		var refused *netguard.RefusedError
 		if errors.As(err, &refused) {
 			status, _, description := noReceiver(err)
 			q.settle(status, description)
 			return outcomeRefused
 		}
-		s.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "no answer", slog.String("message_id", q.id), slog.Any("cause", err))
 		q.settle(ischedule.StatusUnavailable, noAnswer(err))
 		return outcomeTransient
 	}
 	return s.read(m, q, answer)
 }
+
+var errNoLocal = errors.New("no receiver for recipients of this gateway")
 
 func noAnswer(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -139,12 +141,13 @@ func (m *message) contentType() string {
 // handOver gives q to this gateway's own receiver (IS-SEND-9).
 func (s *Sender) handOver(ctx context.Context, m *message, q *request) string {
 	if s.cfg.Local == nil {
+		q.cause = errNoLocal
 		q.settle(ischedule.StatusNoService, "the recipient's domain is served by this gateway, which does not run here")
 		return outcomeUnsent
 	}
 	body, err := m.content(q)
 	if err != nil {
-		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "request not made", slog.String("message_id", q.id), slog.Any("cause", err))
+		q.cause = err
 		q.settle(ischedule.StatusUnavailable, "this gateway could not prepare the request; not queued")
 		return outcomeUnsent
 	}
@@ -162,6 +165,9 @@ func (s *Sender) handOver(ctx context.Context, m *message, q *request) string {
 	q.merge(m, response)
 	return outcomeAnswered
 }
+
+// maxLoggedPeers bounds the domains that one log line names.
+const maxLoggedPeers = 8
 
 // report writes the one log line of a request, and counts it.
 func (s *Sender) report(ctx context.Context, m *message, q *request, outcome string, took time.Duration) {
@@ -181,10 +187,20 @@ func (s *Sender) report(ctx context.Context, m *message, q *request, outcome str
 		summary = append(summary, code+"="+strconv.Itoa(n))
 	}
 	sort.Strings(summary)
-	s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "message sent", slog.String("message_id", q.id),
-		slog.String("domain", m.domain.Name), slog.Any("peers", q.domains), slog.String("receiver", host),
+	attrs := []slog.Attr{
+		slog.String("message_id", q.id), slog.String("domain", m.domain.Name),
+		slog.Any("peers", q.domains[:min(len(q.domains), maxLoggedPeers)]), slog.String("receiver", host),
 		slog.String("component", m.itip.Component), slog.String("method", m.itip.Method), slog.String("outcome", outcome),
-		slog.String("statuses", strings.Join(summary, " ")), slog.Duration("took", took))
+		slog.String("statuses", strings.Join(summary, " ")), slog.Duration("took", took),
+	}
+	level := slog.LevelInfo
+	if q.cause != nil {
+		attrs = append(attrs, slog.Any("cause", q.cause))
+	}
+	if outcome == outcomeUnsent { // our own fault
+		level = slog.LevelError
+	}
+	s.cfg.Log.LogAttrs(ctx, level, "message sent", attrs...)
 	if s.cfg.Log.Enabled(ctx, slog.LevelDebug) {
 		for _, r := range q.recipients {
 			s.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "recipient", slog.String("message_id", q.id), slog.String("recipient", r.wire),

@@ -77,6 +77,26 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestLogSaysWhy: the line of a request that failed holds the cause, or the error's name.
+func TestLogSaysWhy(t *testing.T) {
+	for want, answer := range map[string]func(posted) (*discovery.Answer, error){
+		"cause=\"connection refused\"": func(posted) (*discovery.Answer, error) { return nil, errUnplugged },
+		"403 verification-failed": func(posted) (*discovery.Answer, error) {
+			return &discovery.Answer{Status: 403, Body: []byte(errorDocument("verification-failed"))}, nil
+		},
+	} {
+		var log bytes.Buffer
+		f := &finder{receivers: map[string]*discovery.Receiver{"peer.example": receiver("cal.peer.example")}, answer: answer}
+		s, a := newSender(t, f, func(c *sender.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		if _, err := s.Send(t.Context(), submission(t, a, twoGuests, "mailto:Bob@peer.example")); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(log.String(), want) || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("no %q in the one line of the log:\n%s", want, log.String())
+		}
+	}
+}
+
 // TestCancelled: a caller that gives up gets its answer at once, and nothing is left running (goleak).
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

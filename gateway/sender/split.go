@@ -13,6 +13,7 @@ type request struct {
 	*group
 	id         string // iSchedule-Message-ID
 	recipients []*recipient
+	cause      error // why it failed, for the log
 }
 
 // split cuts groups into requests that respect the receiver's max-recipients and a Recipient field that servers take
