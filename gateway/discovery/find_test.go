@@ -102,7 +102,10 @@ func TestTargetsAreTriedByPriority(t *testing.T) {
 	r := newRig(t)
 	var order []string
 	answer := func(name string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { order = append(order, name); w.WriteHeader(500) }
+		return func(w http.ResponseWriter, _ *http.Request) {
+			order = append(order, name)
+			w.WriteHeader(http.StatusInternalServerError)
+		}
 	}
 	a, b, c := r.peer(host("cal.peer.test"), answer("a")), r.peer(host("cal.peer.test"), answer("b")), r.peer(host("cal.peer.test"), answer("c"))
 	r.zone(srv("peer.test", 30, "cal.peer.test", c.port), srv("peer.test", 10, "cal.peer.test", a.port),
@@ -121,7 +124,7 @@ func TestATargetThatFailedComesLastForAWhile(t *testing.T) {
 	dead := true
 	first := r.peer(host("cal.peer.test"), func(w http.ResponseWriter, req *http.Request) {
 		if dead {
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		serving("/.well-known/ischedule")(w, req)
@@ -339,7 +342,7 @@ func TestTheWellKnownURIOfADomainWithoutSRV(t *testing.T) {
 					t.Errorf("err = %v, want %v", err, want)
 				}
 			}
-			if n := len(p.requests()); (n == 1) != (want == discovery.ErrNoService) {
+			if n := len(p.requests()); (n == 1) != errors.Is(want, discovery.ErrNoService) {
 				t.Errorf("asked %d times", n)
 			}
 		})

@@ -153,6 +153,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	port := serve(t, &tls.Config{
 		Certificates: []tls.Certificate{issue(t, ca, catest.Leaf{DNS: []string{"cal.test"}})},
 		MinVersion:   tls.VersionTLS10, MaxVersion: tls.VersionTLS11,
+		NextProtos: []string{"http/1.1"}, // HTTP/2 would refuse by itself
 	}, func(http.ResponseWriter, *http.Request) {})
 	g := netguard.New(netguard.Config{Resolver: staticResolver{"127.0.0.1"}, PeerCIDRs: loopback(), Roots: ca.Pool()})
 	if _, err := get(t, g.Transport(netguard.Peer, netguard.TLS{}), "https://cal.test:"+port+"/"); err == nil {

@@ -231,14 +231,8 @@ func TestNonsenseIsTemporary(t *testing.T) {
 		{"no DNS message", func(req []byte) []byte { return append(req[:2:2], "HTTP/1.1 200 OK"...) }},
 		{"cut off", func(req []byte) []byte { return append(req[:2:2], 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0, 3, 'a') }},
 		{"an echo of the question", func(req []byte) []byte { return req }},
-		{"an answer to another question", func(req []byte) []byte {
-			var m dns.Msg
-			_ = m.Unpack(req)
-			other := new(dns.Msg).SetQuestion("other.example.", dns.TypeTXT)
-			other.Id, other.Response = m.Id, true
-			out, _ := other.Pack()
-			return out
-		}},
+		{"an answer about another name", answerTo("other.example.", dns.TypeTXT)},
+		{"an answer about another type", answerTo("a.example.", dns.TypeA)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -247,6 +241,18 @@ func TestNonsenseIsTemporary(t *testing.T) {
 				t.Errorf("err = %v, want ErrTemporary", err)
 			}
 		})
+	}
+}
+
+// answerTo replies as if the question had been another.
+func answerTo(name string, qtype uint16) func([]byte) []byte {
+	return func(req []byte) []byte {
+		var m dns.Msg
+		_ = m.Unpack(req)
+		other := new(dns.Msg).SetQuestion(name, qtype)
+		other.Id, other.Response = m.Id, true
+		out, _ := other.Pack()
+		return out
 	}
 }
 
