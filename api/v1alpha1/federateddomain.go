@@ -85,6 +85,13 @@ type Signing struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	Lookup []KeyLookupMethod `json:"lookup,omitempty"`
+
+	// SignatureLifetime is how long after its time (t=) a signature of ours expires (x=). Absent means 5m.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+[smh])+$') && duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="must be a time from 1m to 1h, such as 10m"
+	SignatureLifetime *metav1.Duration `json:"signatureLifetime,omitempty"`
 }
 
 // BackendType is a way to reach a calendar server.

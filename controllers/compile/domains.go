@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/gateway/cua"
@@ -18,6 +19,9 @@ import (
 
 // minTokenBytes is the length below which a token can be guessed.
 const minTokenBytes = 16
+
+// minSignatureLifetime leaves a receiver's clock some room (IS-DKIM-7).
+const minSignatureLifetime = time.Minute
 
 func domainMeta(d *v1alpha1.FederatedDomain) meta {
 	return meta{v1alpha1.KindFederatedDomain, d.Namespace, d.Name, d.CreationTimestamp.Time}
@@ -101,6 +105,13 @@ func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string) snapshot
 	}
 	if len(out.Lookup) == 0 {
 		out.Lookup = []string{dkim.MethodDNS, dkim.MethodWellKnown}
+	}
+	if s.SignatureLifetime != nil {
+		out.Lifetime = s.SignatureLifetime.Duration
+		if out.Lifetime < minSignatureLifetime {
+			at.to("signatureLifetime").warn(v1alpha1.ReasonNoEffect, "signatures live %s at least", minSignatureLifetime)
+			out.Lifetime = minSignatureLifetime
+		}
 	}
 	return out
 }

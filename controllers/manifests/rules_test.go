@@ -76,6 +76,7 @@ func TestEveryRuleRefuses(t *testing.T) {
 		{fmt.Sprintf(backend, "https://calendar.example.org:1023/"), "spec.backend.iSchedule.url"},
 		{fmt.Sprintf(backend, "https://[::1]:444/"), "spec.backend.iSchedule.url"},
 		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, accepts: [{component: VFREEBUSY, methods: [REPLY]}], backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}", "spec.accepts[0]"},
+		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, signing: {keys: [{name: k}], signatureLifetime: 30s}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}", "spec.signing.signatureLifetime"},
 		{fmt.Sprintf(submitter, "{name: neither}"), "spec.submitters[0]"},
 		{fmt.Sprintf(submitter, "{name: both, tokenRef: {name: t, key: k}, clientCertificate: {caRef: {kind: Secret, name: t, key: k}, names: [a]}}"), "spec.submitters[0]"},
 		{fmt.Sprintf(submitter, "{name: Upper, tokenRef: {name: t, key: k}}"), "spec.submitters[0].name"},

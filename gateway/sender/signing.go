@@ -32,7 +32,7 @@ func newSigner(d *snapshot.Domain) signerFunc {
 			}
 			_, isRSA := private.(*rsa.PrivateKey)
 			if chosen == nil || isRSA {
-				chosen = &dkim.Signer{Domain: k.Domain, Selector: k.Selector, Key: private, Query: d.Signing.Lookup}
+				chosen = &dkim.Signer{Domain: k.Domain, Selector: k.Selector, Key: private, Query: d.Signing.Lookup, Lifetime: d.Signing.Lifetime}
 			}
 			if isRSA {
 				break

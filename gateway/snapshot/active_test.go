@@ -184,6 +184,7 @@ func TestActivateNamesTheFirstProblem(t *testing.T) {
 		}},
 		{"domains[0].signing.lookup[1]", func(s *snapshot.Snapshot) { s.Domains[0].Signing.Lookup[1] = s.Domains[0].Signing.Lookup[0] }},
 		{"domains[0].signing.lookup[0]", func(s *snapshot.Snapshot) { s.Domains[0].Signing.Lookup[0] = "ldap" }},
+		{"domains[0].signing.lifetime", func(s *snapshot.Snapshot) { s.Domains[0].Signing.Lifetime = -1 }},
 		{"domains[0].backend.type", func(s *snapshot.Snapshot) { s.Domains[0].Backend.Type = "CalDAV" }},
 		{"domains[0].backend.iSchedule", func(s *snapshot.Snapshot) { s.Domains[0].Backend.ISchedule = nil }},
 		{"domains[1].backend.iSchedule", func(s *snapshot.Snapshot) { s.Domains[1].Backend.ISchedule = &snapshot.ISchedule{} }},

@@ -59,7 +59,7 @@ func full() *snapshot.Snapshot {
 			Name: "example.org", Source: "default/example-org",
 			Signing: snapshot.Signing{
 				Keys:   []snapshot.Key{{Source: "default/key", Domain: "example.org", Selector: "cal", Private: []byte("private"), Record: "v=DKIM1; p=x"}},
-				Lookup: []string{"dns/txt"},
+				Lookup: []string{"dns/txt"}, Lifetime: 10 * time.Minute,
 			},
 			Backend: snapshot.Backend{Type: snapshot.BackendISchedule, ISchedule: &snapshot.ISchedule{URL: "http://127.0.0.1:8008/ischedule"}},
 			Accepts: messages,

@@ -97,8 +97,9 @@ type Messages struct {
 
 // Signing is how messages of the domain are signed.
 type Signing struct {
-	Keys   []Key    `json:"keys,omitempty"`
-	Lookup []string `json:"lookup,omitempty"` // q= of what we sign, in order
+	Keys     []Key         `json:"keys,omitempty"`
+	Lookup   []string      `json:"lookup,omitempty"`   // q= of what we sign, in order
+	Lifetime time.Duration `json:"lifetime,omitempty"` // x= - t= of what we sign, 0 = 300 s (IS-DKIM-7)
 }
 
 // Key is a signing key that is active or published.

@@ -53,6 +53,9 @@ func (v *domainValidator) signing(d *Domain) error {
 	if err != nil {
 		return at("keys", err)
 	}
+	if l := d.Signing.Lifetime; l < 0 {
+		return wrong("lifetime", "must not be negative")
+	}
 	return at("lookup", checkMethods(d.Signing.Lookup))
 }
 
