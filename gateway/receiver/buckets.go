@@ -9,8 +9,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxBuckets bounds one map of token buckets: about 10 MiB.
-const maxBuckets = 65_536
+// maxBuckets bounds one map of token buckets: about 5 MiB.
+const maxBuckets = 16_384
 
 // buckets are token buckets by key, at most maxBuckets of them: the one least recently used goes first, which is the
 // one with the most time to refill. The zero value is ready.

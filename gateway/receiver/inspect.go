@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -51,12 +52,19 @@ func calendarError(err error) *ischedule.Error {
 		return out
 	}
 	out.Reason = ie.Reason
+	where := ie.Reason // holds no calendar content, as Detail
+	if ie.Detail != "" {
+		where = ie.Detail
+	}
+	if ie.Line > 0 {
+		where = fmt.Sprintf("line %d: %s", ie.Line, where)
+	}
 	switch ie.Kind {
 	case itip.KindSyntax:
-		out.Description = "The body is no valid iCalendar object: " + ie.Error() + "."
+		out.Description = "The body is no valid iCalendar object: " + where + "."
 	case itip.KindScheduling:
 		out.Name = ischedule.InvalidSchedulingMessage
-		out.Description = "The body is no valid iTIP message: " + ie.Error() + "."
+		out.Description = "The body is no valid iTIP message: " + where + "."
 	case itip.KindTooLarge:
 		out.Name, out.Status = ischedule.MaxContentLength, http.StatusRequestEntityTooLarge
 		out.Description = "The scheduling message is too large or too complex."

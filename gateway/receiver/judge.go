@@ -28,10 +28,29 @@ func (r *Receiver) policy(_ context.Context, m *Message) *ischedule.Error {
 		}
 		r.judge(m, rt, m.Request.Component, m.Request.Method)
 	}
-	for _, rt := range m.routes {
-		r.policyLimits(m, rt)
+	for _, routes := range m.byPolicy() {
+		r.policyLimits(m, routes)
 	}
 	return nil
+}
+
+// byPolicy groups the domains that are still open by the policy that decides there: its limits are per request.
+func (m *Message) byPolicy() [][]*route {
+	var groups [][]*route
+next:
+	for _, rt := range m.routes {
+		if m.openAt(rt) == 0 {
+			continue
+		}
+		for i, g := range groups {
+			if g[0].decision.Policy == rt.decision.Policy {
+				groups[i] = append(g, rt)
+				continue next
+			}
+		}
+		groups = append(groups, []*route{rt})
+	}
+	return groups
 }
 
 // judge asks the policy about one domain and this kind of message; "" asks about the peer alone.
@@ -50,32 +69,37 @@ func (r *Receiver) judge(m *Message, rt *route, component, method string) {
 	}
 }
 
-// policyLimits are the deciding policy's own limits on the request.
-func (r *Receiver) policyLimits(m *Message, rt *route) {
-	n := m.openAt(rt)
-	if n == 0 {
-		return
-	}
-	p := rt.decision.Policy
-	if p == nil || !p.Inbound.ContentTypeParametersOptional {
-		if m.Request.Component == "" || m.Request.Method == "" { // IS-RECV-7
-			m.settleRoute(rt, ischedule.StatusNoAuthority, &ischedule.Error{
-				Name: ischedule.InvalidSchedulingMessage, Status: http.StatusBadRequest, Reason: "content-type-parameters",
-				Description: "Content-Type needs the parameters component and method.",
-			})
-			return
+// policyLimits are the limits that a policy sets on the request, for the domains where it decides.
+func (r *Receiver) policyLimits(m *Message, routes []*route) {
+	settle := func(s ischedule.RequestStatus, err *ischedule.Error) {
+		for _, rt := range routes {
+			m.settleRoute(rt, s, err)
 		}
+	}
+	p := routes[0].decision.Policy
+	missing := m.Request.Component == "" || m.Request.Method == ""
+	if missing && (p == nil || !p.Inbound.ContentTypeParametersOptional) { // IS-RECV-7
+		settle(ischedule.StatusNoAuthority, &ischedule.Error{
+			Name: ischedule.InvalidSchedulingMessage, Status: http.StatusBadRequest, Reason: "content-type-parameters",
+			Description: "Content-Type needs the parameters component and method.",
+		})
+		return
 	}
 	if p == nil {
 		return
 	}
+	n := 0
+	for _, rt := range routes {
+		n += m.openAt(rt)
+	}
 	if most := p.Inbound.MaxRecipients; most > 0 && n > most {
-		m.settleRoute(rt, ischedule.StatusNoAuthority, tooManyRecipients("policy-max-recipients"))
+		settle(ischedule.StatusNoAuthority, tooManyRecipients("policy-max-recipients"))
 		return
 	}
-	wait, ok := r.cfg.Shared.budgets.byPolicy.take(r.cfg.Now(), policyPeer{p.ID, strings.Clone(m.peer())}, p.Inbound.Rate)
-	if !ok {
-		m.settleRoute(rt, ischedule.StatusUnavailable, tooMany("policy-rate", "Too many messages from this domain.", wait))
+	// the header must not live on in a budget
+	peer := policyPeer{p.ID, strings.Clone(m.peer())}
+	if wait, ok := r.cfg.Shared.budgets.byPolicy.take(r.cfg.Now(), peer, p.Inbound.Rate); !ok {
+		settle(ischedule.StatusUnavailable, tooMany("policy-rate", "Too many messages from this domain.", wait))
 	}
 }
 

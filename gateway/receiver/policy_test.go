@@ -150,6 +150,21 @@ func TestPolicyRate(t *testing.T) {
 	}
 }
 
+// A policy's limits are per request, however many of its domains the request is for.
+//
+// Proves: IS-RECV-1
+func TestPolicyLimitsPerRequest(t *testing.T) {
+	both := []string{"mailto:guest@gw.example", "mailto:amy@two.example"}
+	w := newWorld(t, senderPolicy(func(in *snapshot.Inbound) { in.Rate = 0.5 }))
+	if got, want := w.send(invitation(t, "1", both...)), "200 mailto:guest@gw.example 2.0 mailto:amy@two.example 2.0"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	w = newWorld(t, senderPolicy(func(in *snapshot.Inbound) { in.MaxRecipients = 1 }))
+	if got, want := w.send(invitation(t, "1", both...)), "403 max-recipients"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // Where the policy says so, a user who does not exist and one who refuses answer the same, after the same time.
 //
 // Proves: IS-RECV-9
