@@ -70,7 +70,8 @@ type FederatedDomainSpec struct {
 
 // Signing is how messages of a domain are signed.
 type Signing struct {
-	// Keys are the DKIMKeys that sign, say an RSA and an Ed25519 one. Their domain is the FederatedDomain's or a parent of it.
+	// Keys are the DKIMKeys that are published, say an RSA and an Ed25519 one. The first RSA key signs, as some receivers know
+	// no other kind; without one the first key does. Their domain is the FederatedDomain's or a parent of it.
 	// +required
 	// +listType=map
 	// +listMapKey=name
