@@ -254,6 +254,27 @@ func TestFreeBusyAnswerIsChecked(t *testing.T) {
 	}
 }
 
+// TestFirstFreeBusyAnswerWins: its data too; a second one changes nothing.
+//
+// Proves: IS-SEND-5
+func TestFirstFreeBusyAnswerWins(t *testing.T) {
+	const bob = "mailto:Bob@peer.example"
+	first, second := busy(bob), busy(bob, "FREEBUSY:20261125T120000Z/PT1H")
+	answer := (&ischedule.Response{Results: []ischedule.RecipientResult{
+		{Recipient: bob, Status: ischedule.StatusDelivered, CalendarData: []byte(first)},
+		{Recipient: bob, Status: ischedule.StatusDelivered, CalendarData: []byte(second)},
+		{Recipient: "mailto:eve@peer.example", Status: ischedule.StatusNoAuthority},
+		{Recipient: "mailto:eve@peer.example", Status: ischedule.StatusDelivered, CalendarData: []byte(busy("mailto:eve@peer.example"))},
+	}}).Marshal()
+	got := answered(t, question(bob, "mailto:eve@peer.example"), 200, nil, string(answer))
+	if diff := cmp.Diff(first, string(got[0].CalendarData)); diff != "" {
+		t.Errorf("bob (-want +got):\n%s", diff)
+	}
+	if got[1].Status.Code != "3.8" || got[1].CalendarData != nil {
+		t.Errorf("eve: %+v", got[1])
+	}
+}
+
 // TestCalendarDataOnlyForFreeBusy: an answer to an invitation carries none, whatever the peer sends along.
 //
 // Proves: IS-SEND-5
