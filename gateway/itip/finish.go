@@ -188,7 +188,6 @@ func (in *inspector) recurrenceID(m moment) string {
 func (in *inspector) countInstances() *Error {
 	m := in.msg
 	bound := int64(in.maxInstances)
-	work := recurrenceWork
 	var masters, overrides int64
 	for i := range in.drafts {
 		d := &in.drafts[i]
@@ -201,7 +200,7 @@ func (in *inspector) countInstances() *Error {
 				return syntax("recurrence-rule", in.rules[j].num, "malformed RRULE")
 			}
 			in.noteRule(d, in.rules[j].num)
-			n += in.countRule(d, bound, &work)
+			n += in.countRule(d, bound)
 		}
 		n += int64(d.rdates)
 		if d.recur.form == formNone {
@@ -244,7 +243,7 @@ func (in *inspector) noteRule(d *draft, line int) {
 }
 
 // countRule counts one rule's instances: COUNT says it, an open rule adds nothing, UNTIL is counted out.
-func (in *inspector) countRule(d *draft, bound int64, work *int) int64 {
+func (in *inspector) countRule(d *draft, bound int64) int64 {
 	e := in.zones.exp
 	r := e.rule // a copy: resolving UNTIL expands the rules of its zone
 	if r.open() || d.start.form == formNone {
@@ -255,7 +254,7 @@ func (in *inspector) countRule(d *draft, bound int64, work *int) int64 {
 		until := in.untilLocal(&r, d)
 		e.rule = r
 		var exact bool
-		if n, exact = e.countUntil(d.start.sec, until, bound, work); !exact {
+		if n, exact = e.countUntil(d.start.sec, until, bound, &in.ruleWork); !exact {
 			n = max(n, r.atMost(d.start.sec, until))
 		}
 		n = max(n, 1) // DTSTART is an instance whatever the rule says

@@ -29,6 +29,7 @@ const (
 type inspector struct {
 	scanner      scanner
 	maxInstances int
+	ruleWork     int  // what recurrence rules may still cost
 	stored       bool // a calendar's object, not a message: no METHOD, no tables
 
 	msg    *Message
@@ -83,6 +84,7 @@ func (in *inspector) run(body []byte, lim Limits) error {
 	}
 	in.msg = &Message{}
 	in.method = methodUnset
+	in.ruleWork = recurrenceWork
 	if err := in.scanner.init(body, lim); err != nil {
 		return err
 	}

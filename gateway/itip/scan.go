@@ -9,6 +9,7 @@ import (
 
 // contentLine is one unfolded content line (RFC 5545 §3.1). Its strings are parts of the scanner's text.
 type contentLine struct {
+	text   string // all of it
 	name   string // upper-case
 	params string // as written, from the first ";", "" when there are none
 	value  string
@@ -145,6 +146,7 @@ func classifySlow(b []byte) int {
 
 // parse splits an unfolded line into name, parameters and value (RFC 5545 §3.1).
 func (l *contentLine) parse(text string, maxParam int) *Error {
+	l.text = text
 	i, lower := 0, false
 	for i < len(text) && isNameByte(text[i]) {
 		lower = lower || text[i] >= 'a'

@@ -1,0 +1,243 @@
+package itip
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/calfed/calfed/gateway/cua"
+)
+
+// request applies a REQUEST (RFC 5546 §3.2.2, §3.4.2).
+func (a *applier) request() Outcome {
+	changed, newMaster := false, false
+	for i := range a.msg.insts {
+		c := &a.msg.insts[i]
+		if !a.takes(c) {
+			continue
+		}
+		changed = true
+		newMaster = newMaster || c.RecurrenceID == ""
+		a.put(c)
+	}
+	if !changed {
+		return Unchanged
+	}
+	if newMaster {
+		a.dropContradicted()
+	}
+	a.mergeZones(newMaster)
+	return Stored
+}
+
+// takes says whether a component of the message is news.
+func (a *applier) takes(c *instance) bool {
+	if old := a.old.find(c.RecurrenceID); old != nil {
+		return !older(c.Instance, old.Instance)
+	}
+	s := a.series()
+	if c.RecurrenceID == "" || s == nil {
+		return true
+	}
+	if master := s.master; c.Sequence != master.Sequence || !c.DTStamp.Before(master.DTStamp) {
+		return c.Sequence >= master.Sequence
+	}
+	// Older than the master: it is news only while the series has that instance. One that was cancelled left an EXDATE, and
+	// the DTSTAMP of its cancellation in the master.
+	return s.has(c.in, c.draft.recur)
+}
+
+// put places a component of the message in the stored object, with what belongs to the user.
+func (a *applier) put(c *instance) {
+	n := c.node.clone()
+	placed := instance{c.Instance, c.in, c.draft, n}
+	if old := a.old.find(c.RecurrenceID); old != nil {
+		a.keepUsers(n, old.node, sameTime(c, old))
+		for i, it := range a.old.root.items {
+			if it.comp == old.node {
+				a.old.root.items[i].comp = n
+			}
+		}
+		*old = placed
+	} else {
+		if s := a.series(); s != nil && c.RecurrenceID != "" {
+			a.keepUsers(n, s.master.node, methodOf(a.m.Method) != mADD && unmoved(c, s.master))
+			s.include(c.RecurrenceID)
+		}
+		a.insert(n)
+		a.old.insts = append(a.old.insts, placed)
+	}
+	if c.RecurrenceID == "" {
+		a.known = nil
+	}
+}
+
+// unmoved says whether an override stands where the series has its instance anyway.
+func unmoved(c, master *instance) bool {
+	return c.AllDay == master.AllDay && c.in.time(c.draft.recur).Equal(c.Start) &&
+		c.End.Sub(c.Start) == master.End.Sub(master.Start)
+}
+
+// insert puts a main component behind the others.
+func (a *applier) insert(n *node) {
+	items := a.old.root.items
+	at := len(items)
+	for i, it := range items {
+		if it.comp != nil && it.comp.name == n.name {
+			at = i + 1
+		}
+	}
+	a.old.root.items = slices.Insert(items, at, item{comp: n})
+}
+
+// sameTime says whether the user's answer still stands: start, end and rule are what they were.
+func sameTime(c, old *instance) bool {
+	return c.Start.Equal(old.Start) && c.End.Equal(old.End) && c.AllDay == old.AllDay &&
+		slices.Equal(values(c.node, "RRULE"), values(old.node, "RRULE")) &&
+		slices.Equal(values(c.node, "RDATE"), values(old.node, "RDATE"))
+}
+
+func values(n *node, name string) []string {
+	var out []string
+	for _, p := range n.lines(name) {
+		out = append(out, p.value)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// keepUsers carries into n what belongs to the user in old: alarms, TRANSP, X- properties that the message does not name, and
+// the own PARTSTAT when the time did not change. IS-BACK-4.
+func (a *applier) keepUsers(n, old *node, sameTime bool) {
+	n.remove(isComp("VALARM"))
+	for _, alarm := range old.comps("VALARM") {
+		n.items = append(n.items, item{comp: alarm})
+	}
+	if transp := old.first("TRANSP"); transp != nil {
+		n.set(transp)
+	}
+	named := map[string]bool{}
+	for _, it := range n.items {
+		if it.line != nil {
+			named[it.line.name] = true
+		}
+	}
+	for _, it := range old.items {
+		if it.line != nil && strings.HasPrefix(it.line.name, "X-") && !named[it.line.name] {
+			n.add(it.line)
+		}
+	}
+	if sameTime {
+		a.keepAnswer(n, old)
+	}
+}
+
+// keepAnswer sets the owner's PARTSTAT in n to what it is in old.
+func (a *applier) keepAnswer(n, old *node) {
+	mine, was := attendee(n, a.owner), attendee(old, a.owner)
+	if mine == nil || was == nil {
+		return
+	}
+	if now, then := partStat(mine.partStat), partStat(was.partStat); then != "NEEDS-ACTION" && then != now && isToken(then) {
+		n.replace(mine, mine.withParam("PARTSTAT", was.partStat))
+	}
+}
+
+// attendee finds a calendar user's ATTENDEE line.
+func attendee(n *node, who cua.Address) *property {
+	for _, p := range n.lines("ATTENDEE") {
+		if addr, err := cua.Parse(p.value); err == nil && same(addr, who) {
+			return p
+		}
+	}
+	return nil
+}
+
+// dropContradicted removes the stored overrides that the new master has no instance for, and those that were cancelled with the
+// master before, unless the message brought them.
+func (a *applier) dropContradicted() {
+	s := a.series()
+	gone := map[*node]bool{}
+	for i := range a.old.insts {
+		c := &a.old.insts[i]
+		if c.RecurrenceID == "" || c.in == &a.msg.in {
+			continue
+		}
+		if !s.has(c.in, c.draft.recur) || c.Status == "CANCELLED" && c.Sequence < s.master.Sequence {
+			gone[c.node] = true
+		}
+	}
+	a.old.drop(gone)
+}
+
+// drop removes main components.
+func (o *object) drop(gone map[*node]bool) {
+	o.root.remove(func(it item) bool { return it.comp != nil && gone[it.comp] })
+	o.insts = slices.DeleteFunc(o.insts, func(c instance) bool { return gone[c.node] })
+}
+
+// mergeZones brings the message's VTIMEZONEs along; one that is already there is replaced only when a new master is what
+// it is for.
+func (a *applier) mergeZones(replace bool) {
+	root := a.old.root
+	have := map[string]int{}
+	at := len(root.items) // before the first component
+	for i, it := range root.items {
+		if it.comp == nil {
+			continue
+		}
+		at = min(at, i)
+		if id := it.comp.first("TZID"); id != nil && it.comp.name == "VTIMEZONE" {
+			have[id.value] = i
+		}
+	}
+	var add []item
+	for _, z := range a.msg.root.comps("VTIMEZONE") {
+		id := z.first("TZID")
+		if id == nil {
+			continue
+		}
+		if i, ok := have[id.value]; !ok {
+			add = append(add, item{comp: z})
+		} else if replace {
+			root.items[i].comp = z
+		}
+	}
+	root.items = slices.Insert(root.items, at, add...)
+}
+
+// addInstance applies an ADD (RFC 5546 §3.2.4, §3.4.4): its component becomes an override of a new RDATE.
+func (a *applier) addInstance() Outcome {
+	if len(a.msg.insts) != 1 {
+		return Unsupported
+	}
+	c := &a.msg.insts[0]
+	start := c.node.first("DTSTART")
+	if c.RecurrenceID != "" || start == nil || c.node.first("RRULE") != nil || c.node.first("RDATE") != nil {
+		return Unsupported
+	}
+	id := a.msg.in.recurrenceID(c.draft.start)
+	s := a.series()
+	if s != nil {
+		if c.AllDay != s.master.AllDay {
+			return Unsupported
+		}
+		if c.Sequence < s.master.Sequence {
+			return Unchanged
+		}
+	}
+	if old := a.old.find(id); old != nil && older(c.Instance, old.Instance) {
+		return Unchanged
+	}
+	n := c.node.clone()
+	n.set(newProperty("RECURRENCE-ID" + start.timeParams() + ":" + start.value))
+	inst := *c.Instance
+	inst.RecurrenceID = id
+	d := *c.draft
+	d.recur = d.start
+	if s != nil && !s.has(c.in, d.start) {
+		s.master.node.add(newProperty("RDATE" + start.timeParams() + ":" + start.value))
+	}
+	a.put(&instance{&inst, c.in, &d, n})
+	a.mergeZones(false)
+	return Stored
+}

@@ -1,0 +1,175 @@
+package itip
+
+import (
+	"math"
+	"strings"
+)
+
+// series is a master component and the instances it has.
+type series struct {
+	in     *inspector // whose zones its times are in
+	master *instance
+	ex, rd map[string]bool // recurrence ids that EXDATE and RDATE name
+	back   bool            // some id left ex: the EXDATE lines must follow
+}
+
+func seriesOf(master *instance) *series {
+	s := &series{in: master.in, master: master}
+	s.ex, s.rd = s.ids("EXDATE"), s.ids("RDATE")
+	return s
+}
+
+// ids reads all values of EXDATE or RDATE once.
+func (s *series) ids(name string) map[string]bool {
+	out := map[string]bool{}
+	for _, p := range s.master.node.lines(name) {
+		for list, more := p.value, true; more; {
+			var v string
+			v, list, more = nextValue(list)
+			out[s.idOf(p, v)] = true
+		}
+	}
+	return out
+}
+
+// has says whether the series has the instance at m, a time of in's zones. Where finding out would be unbounded work, it has.
+func (s *series) has(in *inspector, m moment) bool {
+	id := in.recurrenceID(m)
+	if s.ex[id] {
+		return false
+	}
+	start := s.master.draft.start
+	if s.in.recurrenceID(start) == id || s.rd[id] {
+		return true
+	}
+	if start.form == formNone || (start.form == formDate) != (m.form == formDate) {
+		return false
+	}
+	local, ok := s.local(in, m)
+	if !ok {
+		return true
+	}
+	for _, p := range s.master.node.lines("RRULE") {
+		if s.occurs(p.value, start.sec, local) {
+			return true
+		}
+	}
+	return false
+}
+
+// local is m on the clock of the series' DTSTART.
+func (s *series) local(in *inspector, m moment) (int64, bool) {
+	start := s.master.draft.start
+	if m.form == formDate || m.form == formFloating || start.form == formDate || start.form == formFloating {
+		return m.sec, true
+	}
+	t, ok := in.zones.instant(m)
+	if !ok || start.form == formUTC {
+		return t, ok
+	}
+	return s.in.zones.local(start.zone, t)
+}
+
+// occurs says whether a rule that starts at start has an occurrence at t: it has one more up to t than before t.
+func (s *series) occurs(value string, start, t int64) bool {
+	e := s.in.zones.expansion()
+	if !e.parse(value) || t < start {
+		return false
+	}
+	r := e.rule
+	if r.has(partUntil) && t > s.in.untilLocal(&r, s.master.draft) {
+		return false
+	}
+	e.rule = r
+	upTo, exact := e.countUntil(start, t, math.MaxInt32, &s.in.ruleWork)
+	if !exact {
+		return true
+	}
+	before, exact := e.countUntil(start, t-1, math.MaxInt32, &s.in.ruleWork)
+	return !exact || upTo > before && (r.count == 0 || upTo <= r.count)
+}
+
+// idOf is the recurrence id of one value of an EXDATE or RDATE.
+func (s *series) idOf(p *property, v string) string {
+	v, _, _ = cut(v, '/')
+	m, ok := parseMoment(v)
+	if !ok {
+		return ""
+	}
+	if p.tzid != "" && m.form == formFloating {
+		i := s.in.zones.index(p.tzid)
+		if i < 0 {
+			return ""
+		}
+		m.form, m.zone = formZoned, int16(i)
+	}
+	return s.in.recurrenceID(m)
+}
+
+// value writes an instance the way the series writes its DTSTART: parameters, colon, value. It fails when the zones differ
+// and one is unknown.
+func (s *series) value(in *inspector, m moment) (string, bool) {
+	p := s.master.node.first("DTSTART")
+	start := s.master.draft.start
+	if p == nil || (start.form == formDate) != (m.form == formDate) {
+		return "", false
+	}
+	local, ok := s.local(in, m)
+	if !ok {
+		return "", false
+	}
+	layout := layoutLocal
+	switch start.form {
+	case formDate:
+		layout = layoutDate
+	case formUTC:
+		layout = layoutUTC
+	}
+	return p.timeParams() + ":" + format(local, layout), true
+}
+
+// exclude makes the instance an EXDATE.
+func (s *series) exclude(in *inspector, m moment) bool {
+	value, ok := s.value(in, m)
+	if id := in.recurrenceID(m); ok && !s.ex[id] {
+		s.ex[id] = true
+		s.master.node.add(newProperty("EXDATE" + value))
+	}
+	return ok
+}
+
+// include takes the instance out of the EXDATEs; flush does it to the lines.
+func (s *series) include(id string) {
+	if s.ex[id] {
+		delete(s.ex, id)
+		s.back = true
+	}
+}
+
+// flush removes the values from the EXDATE lines that are no longer excluded.
+func (s *series) flush() {
+	if s == nil || !s.back {
+		return
+	}
+	n := s.master.node
+	for _, p := range n.lines("EXDATE") {
+		var keep []string
+		dropped := false
+		for list, more := p.value, true; more; {
+			var v string
+			v, list, more = nextValue(list)
+			if s.ex[s.idOf(p, v)] {
+				keep = append(keep, v)
+			} else {
+				dropped = true
+			}
+		}
+		switch {
+		case !dropped:
+		case len(keep) == 0:
+			n.remove(func(it item) bool { return it.line == p })
+		default:
+			n.replace(p, newProperty(p.text[:len(p.text)-len(p.value)]+strings.Join(keep, ",")))
+		}
+	}
+}
