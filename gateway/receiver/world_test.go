@@ -122,6 +122,7 @@ func always(status ischedule.RequestStatus) func(context.Context, *backend.Deliv
 type world struct {
 	t        testing.TB
 	snap     *snapshot.Snapshot
+	active   *snapshot.Active
 	now      time.Time
 	dns      *fakeDNS
 	gw, two  *spy
@@ -163,12 +164,17 @@ func (w *world) clock() time.Time { return w.now }
 // compile makes the receiver for the snapshot as it is now.
 func (w *world) compile() {
 	w.t.Helper()
-	active, err := snapshot.Activate(w.snap)
-	if err != nil {
+	var err error
+	if w.active, err = snapshot.Activate(w.snap); err != nil {
 		w.t.Fatal(err)
 	}
+	w.renew()
+}
+
+// renew makes another receiver for the same snapshot.
+func (w *world) renew() {
 	w.receiver = receiver.New(receiver.Config{
-		Active: active, Keys: w.keys, Shared: w.shared, Now: w.clock,
+		Active: w.active, Keys: w.keys, Shared: w.shared, Now: w.clock,
 		Backends: map[string]backend.Backend{"gw.example": w.gw, "narrow.example": w.gw, "two.example": w.two},
 		Log:      slog.New(slog.NewTextHandler(w.log, nil)),
 	})
