@@ -118,6 +118,39 @@ func TestTargetsAreTriedByPriority(t *testing.T) {
 	}
 }
 
+// Proves: IS-DISC-2, IS-SEND-6
+func TestNothingIsFinalWhileOneTargetMayComeBack(t *testing.T) {
+	absent := func(r *rig) string {
+		return srv("peer.test", 1, "cal.peer.test", r.peer(host("cal.peer.test"), status(404)).port)
+	}
+	down := func(r *rig) string {
+		return srv("peer.test", 1, "cal.peer.test", r.peer(host("cal.peer.test"), status(503)).port)
+	}
+	inner := func(*rig) string { return srv("peer.test", 1, "inner.test", "443") }
+	tests := []struct {
+		name             string
+		targets          []func(*rig) string
+		final, temporary bool
+	}{
+		{"absent and down", []func(*rig) string{absent, down}, false, true},
+		{"refused and down", []func(*rig) string{inner, down}, false, true},
+		{"refused and absent", []func(*rig) string{inner, absent}, false, false},
+		{"absent twice", []func(*rig) string{absent, absent}, true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			r.zone(tt.targets[0](r), tt.targets[1](r), address("cal.peer.test", "127.0.0.1"), address("inner.test", "10.0.0.1"))
+			_, err := r.disc.Find(t.Context(), "peer.test", nil)
+			var refused *netguard.RefusedError
+			if errors.Is(err, discovery.ErrNoService) != tt.final || errors.Is(err, discovery.ErrTemporary) != tt.temporary ||
+				errors.As(err, &refused) == (tt.final || tt.temporary) {
+				t.Errorf("err = %v", err)
+			}
+		})
+	}
+}
+
 // Proves: IS-DISC-2
 func TestATargetThatFailedComesLastForAWhile(t *testing.T) {
 	r := newRig(t)

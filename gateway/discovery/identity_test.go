@@ -72,6 +72,14 @@ func TestWhatProvesOneDomainProvesNoOther(t *testing.T) {
 		}
 	}
 
+	demand := &snapshot.Outbound{RequireSecureIdentity: "SourceName"}
+	if _, err := r.disc.Find(t.Context(), "a.test", demand); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.disc.Find(t.Context(), "b.test", demand); !errors.Is(err, netguard.ErrIdentity) {
+		t.Errorf("b.test got the receiver that had to prove a.test: %v", err)
+	}
+
 	// A host that proved its own name is one receiver for all its domains.
 	c, d := r.find("c.test"), r.find("d.test")
 	if c.Key != d.Key || len(shared.requests()) != 1 {
