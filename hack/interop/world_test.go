@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -348,21 +349,28 @@ func (w *world) dav(o *organisation, user, method, url, body string, header ...s
 	return resp.StatusCode, string(answer)
 }
 
+// freeAddr is a port nobody listens on, below the range from which the system gives out ports by itself: nobody takes it
+// between this look and the server's start.
 func freeAddr(t *testing.T, network string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	if network == "udp" {
-		u, err := net.ListenPacket("udp", l.Addr().String())
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+mathrand.IntN(12000))
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			return freeAddr(t, network)
+			continue
 		}
-		_ = u.Close()
+		_ = l.Close()
+		if network == "udp" {
+			u, err := net.ListenPacket("udp", addr)
+			if err != nil {
+				continue
+			}
+			_ = u.Close()
+		}
+		return addr
 	}
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // authority is a test CA.

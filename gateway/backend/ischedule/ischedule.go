@@ -1,8 +1,8 @@
 // Package ischedule delivers to a calendar server's own iSchedule endpoint (IS-BACK-1): Cyrus, DAViCal and others take
 // unsigned messages from a host they trust. The body goes out as it came (IS-RECV-11).
 //
-// It signs nothing, reads no capabilities, and keeps nothing between deliveries: which messages may go there is decided
-// before, and what fails for now is tried again by the sending side.
+// It signs nothing, reads no capabilities, and keeps nothing between deliveries but which server it talks to: which
+// messages may go there is decided before, and what fails for now is tried again by the sending side.
 package ischedule
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/netguard"
@@ -22,6 +23,7 @@ type Backend struct {
 	endpoint  *url.URL
 	userAgent string
 	transport *http.Transport
+	dialect   atomic.Pointer[dialect] // nil until the server was asked
 }
 
 // New makes a Backend. Connections obey the guard's backend rules. The URL is http or https, without credentials.
@@ -42,7 +44,7 @@ func New(cfg snapshot.ISchedule, guard *netguard.Guard, userAgent string) (*Back
 // Deliver implements backend.Backend. The answer of the calendar server is read per recipient: in any order, with or
 // without mailto:, ignoring recipients nobody asked for; a missing one gets 5.1.
 func (b *Backend) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Result, error) {
-	status, body, err := b.post(ctx, header(d, b.userAgent), d.Body)
+	status, body, err := b.post(ctx, header(d, b.userAgent, b.spoken(ctx)), d.Body)
 	if err != nil {
 		return nil, err
 	}

@@ -286,3 +286,51 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Cyrus cancels an event only for the Recipient that it finds without mailto:; everybody else gets what the draft asks for.
+//
+// Proves: IS-BACK-1
+func TestRecipientFieldForCyrus(t *testing.T) {
+	for _, tc := range []struct {
+		rule, server, want string
+	}{
+		{"Cyrus gets bare addresses", "Cyrus-HTTP/3.6.1-Debian", "guest@GW.example,other@gw.example"},
+		{"another server gets URIs", "Other/1", "mailto:guest@GW.example,MAILTO:other@gw.example"},
+		{"so does one that gives no name", "", "mailto:guest@GW.example,MAILTO:other@gw.example"},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			var got []string
+			asked := 0
+			b := server(t, "/.well-known/ischedule", func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/ischedule" {
+					http.Redirect(w, r, "/ischedule", http.StatusMovedPermanently)
+					return
+				}
+				if r.Method == http.MethodOptions {
+					asked++
+					w.Header().Set("Server", tc.server)
+					return
+				}
+				got = append(got, r.Header.Get("Recipient"))
+				_, _ = io.WriteString(w, answer("mailto:guest@gw.example 2.0", "mailto:other@gw.example 2.0"))
+			})
+			for range 2 {
+				results, err := b.Deliver(t.Context(), delivery())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range results {
+					if r.Status.Code != "2.0" {
+						t.Errorf("%s: %s", r.Recipient, r.Status)
+					}
+				}
+			}
+			if diff := cmp.Diff([]string{tc.want, tc.want}, got); diff != "" {
+				t.Error(diff)
+			}
+			if asked != 1 {
+				t.Errorf("asked who it is %d times, want once", asked)
+			}
+		})
+	}
+}

@@ -21,15 +21,15 @@ import (
 const maxRedirects = 3
 
 // header is the iSchedule form of a delivery, unsigned (D05 §6.1).
-func header(d *backend.Delivery, userAgent string) http.Header {
+func header(d *backend.Delivery, userAgent string, server dialect) http.Header {
 	spelling := spellings(d.Message)
 	recipients := make([]string, len(d.Recipients))
 	for i, a := range d.Recipients {
-		recipients[i] = spelling.of(a)
+		recipients[i] = server.recipient(spelling.of(a))
 	}
 	h := http.Header{}
 	h.Set(ischedule.HeaderVersion, ischedule.Version)
-	h.Set(ischedule.HeaderOriginator, spelling.of(d.Originator))
+	h.Set(ischedule.HeaderOriginator, spelling.of(d.Originator).URI())
 	h.Set(ischedule.HeaderRecipient, strings.Join(recipients, ","))
 	h.Set("Content-Type", contentType(d))
 	h.Set("Cache-Control", "no-cache, no-transform")
@@ -56,11 +56,11 @@ func spellings(m *itip.Message) spelled {
 	return s
 }
 
-func (s spelled) of(a cua.Address) string {
+func (s spelled) of(a cua.Address) cua.Address {
 	if written, ok := s[a.Key()]; ok {
-		return written.URI()
+		return written
 	}
-	return a.URI()
+	return a
 }
 
 // contentType is the media type as it came, or with the parameters that DAViCal answers 500 without.
@@ -72,30 +72,48 @@ func contentType(d *backend.Delivery) string {
 	return "text/calendar; charset=utf-8; component=" + d.Message.Component + "; method=" + d.Message.Method
 }
 
-// post sends the message and follows redirects on the same host, POST staying POST: Cyrus answers 301 at the
-// well-known path, then 400 to a GET. Errors that may go away wrap backend.ErrUnavailable.
+// post sends the message and takes a bounded answer.
 func (b *Backend) post(ctx context.Context, h http.Header, body []byte) (int, []byte, error) {
+	resp, err := b.do(ctx, http.MethodPost, h, body)
+	if err != nil {
+		b.dialect.Store(nil)
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, ischedule.MaxResponseBytes+1))
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: read answer: %w", backend.ErrUnavailable, err)
+	}
+	if len(answer) > ischedule.MaxResponseBytes {
+		answer = nil // no readable answer
+	}
+	return resp.StatusCode, answer, nil
+}
+
+// do makes a request and follows redirects on the same host, POST staying POST: Cyrus answers 301 at the well-known
+// path, then 400 to a GET. Errors that may go away wrap backend.ErrUnavailable.
+func (b *Backend) do(ctx context.Context, method string, h http.Header, body []byte) (*http.Response, error) {
 	target := b.endpoint
 	for hop := 0; ; hop++ {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		req.Header = h.Clone()
 		resp, err := b.transport.RoundTrip(req)
 		if err != nil {
-			return 0, nil, fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
+			return nil, fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
 		}
 		next, err := redirect(target, resp)
 		if err == nil && next == nil {
-			return read(resp)
+			return resp, nil
 		}
 		_ = resp.Body.Close()
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		if hop == maxRedirects {
-			return 0, nil, errors.New("calendar server redirects too often")
+			return nil, errors.New("calendar server redirects too often")
 		}
 		target = next
 	}
@@ -127,17 +145,4 @@ func port(u *url.URL) string {
 	default:
 		return "80"
 	}
-}
-
-// read takes a bounded answer.
-func read(resp *http.Response) (int, []byte, error) {
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, ischedule.MaxResponseBytes+1))
-	if err != nil {
-		return 0, nil, fmt.Errorf("%w: read answer: %w", backend.ErrUnavailable, err)
-	}
-	if len(body) > ischedule.MaxResponseBytes {
-		body = nil // no readable answer
-	}
-	return resp.StatusCode, body, nil
 }
