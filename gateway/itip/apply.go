@@ -48,7 +48,11 @@ func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([
 	if out := a.matches(); out != Stored {
 		return stored, out, nil
 	}
-	if out := a.apply(); out != Stored {
+	out := a.apply()
+	if a.copied > maxCopied {
+		return stored, Unsupported, tooLarge("message-bytes", 0, "the stored object would be too large")
+	}
+	if out != Stored {
 		return stored, out, nil
 	}
 	a.known.flush()
@@ -63,6 +67,10 @@ func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([
 	}
 	return result, Stored, nil
 }
+
+// maxCopied bounds what applying one message may copy: many small components make many copies of what the user keeps in a
+// large one.
+const maxCopied = 1 << 20
 
 // permitted judges the message alone.
 func permitted(m *Message, originator cua.Address) Outcome {
@@ -81,10 +89,13 @@ func permitted(m *Message, originator cua.Address) Outcome {
 	default:
 		return Unsupported
 	}
+	seen := make(map[string]bool, len(m.Instances))
 	for i := range m.Instances {
-		if m.Instances[i].Range {
+		id := m.Instances[i].RecurrenceID
+		if m.Instances[i].Range || seen[id] { // two components for one instance: which one counts?
 			return Unsupported
 		}
+		seen[id] = true
 	}
 	return Stored
 }
@@ -137,6 +148,7 @@ type applier struct {
 	old, msg          object
 	known             *series // of the master in old
 
+	copied int            // octets of the stored object that were copied into further components
 	gone   map[*node]bool // overrides that were cancelled
 	latest *instance      // the last cancellation of an instance
 }
@@ -147,6 +159,7 @@ func (a *applier) series() *series {
 		if master := a.old.find(""); master != nil {
 			copied := *master // the list it is in may move
 			a.known = seriesOf(&copied)
+			a.known.own = a.belongingsOf(master.node)
 		}
 	}
 	return a.known

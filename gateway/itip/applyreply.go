@@ -62,6 +62,9 @@ func (a *applier) override(c *instance) *instance {
 	if !ok {
 		return nil
 	}
+	if a.copied += s.size; a.copied > maxCopied {
+		return nil // Apply refuses the result
+	}
 	local, _ := s.local(c.in, c.draft.recur)
 	n := master.node.clone()
 	n.remove(isLine("RRULE", "RDATE", "EXDATE", "EXRULE"))

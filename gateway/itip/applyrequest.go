@@ -1,11 +1,6 @@
 package itip
 
-import (
-	"slices"
-	"strings"
-
-	"github.com/calfed/calfed/gateway/cua"
-)
+import "slices"
 
 // request applies a REQUEST (RFC 5546 §3.2.2, §3.4.2).
 func (a *applier) request() Outcome {
@@ -51,7 +46,7 @@ func (a *applier) put(c *instance) {
 	n := c.node.clone()
 	placed := instance{c.Instance, c.in, c.draft, n}
 	if old := a.old.find(c.RecurrenceID); old != nil {
-		a.keepUsers(n, old.node, sameTime(c, old))
+		a.keep(n, a.belongingsOf(old.node), sameTime(c, old))
 		for i, it := range a.old.root.items {
 			if it.comp == old.node {
 				a.old.root.items[i].comp = n
@@ -60,7 +55,7 @@ func (a *applier) put(c *instance) {
 		*old = placed
 	} else {
 		if s := a.series(); s != nil && c.RecurrenceID != "" {
-			a.keepUsers(n, s.master.node, methodOf(a.m.Method) != mADD && unmoved(c, s.master))
+			a.keep(n, s.own, methodOf(a.m.Method) != mADD && unmoved(c, s.master))
 			s.include(c.RecurrenceID)
 		}
 		a.insert(n)
@@ -103,53 +98,6 @@ func values(n *node, name string) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// keepUsers carries into n what belongs to the user in old: alarms, TRANSP, X- properties that the message does not name, and
-// the own PARTSTAT when the time did not change. IS-BACK-4.
-func (a *applier) keepUsers(n, old *node, sameTime bool) {
-	n.remove(isComp("VALARM"))
-	for _, alarm := range old.comps("VALARM") {
-		n.items = append(n.items, item{comp: alarm})
-	}
-	if transp := old.first("TRANSP"); transp != nil {
-		n.set(transp)
-	}
-	named := map[string]bool{}
-	for _, it := range n.items {
-		if it.line != nil {
-			named[it.line.name] = true
-		}
-	}
-	for _, it := range old.items {
-		if it.line != nil && strings.HasPrefix(it.line.name, "X-") && !named[it.line.name] {
-			n.add(it.line)
-		}
-	}
-	if sameTime {
-		a.keepAnswer(n, old)
-	}
-}
-
-// keepAnswer sets the owner's PARTSTAT in n to what it is in old.
-func (a *applier) keepAnswer(n, old *node) {
-	mine, was := attendee(n, a.owner), attendee(old, a.owner)
-	if mine == nil || was == nil {
-		return
-	}
-	if now, then := partStat(mine.partStat), partStat(was.partStat); then != "NEEDS-ACTION" && then != now && isToken(then) {
-		n.replace(mine, mine.withParam("PARTSTAT", was.partStat))
-	}
-}
-
-// attendee finds a calendar user's ATTENDEE line.
-func attendee(n *node, who cua.Address) *property {
-	for _, p := range n.lines("ATTENDEE") {
-		if addr, err := cua.Parse(p.value); err == nil && same(addr, who) {
-			return p
-		}
-	}
-	return nil
 }
 
 // dropContradicted removes the stored overrides that the new master has no instance for, and those that were cancelled with the
@@ -235,7 +183,7 @@ func (a *applier) addInstance() Outcome {
 	d := *c.draft
 	d.recur = d.start
 	if s != nil && !s.has(c.in, d.start) {
-		s.master.node.add(newProperty("RDATE" + start.timeParams() + ":" + start.value))
+		s.added = append(s.added, newProperty("RDATE"+start.timeParams()+":"+start.value))
 	}
 	a.put(&instance{&inst, c.in, &d, n})
 	a.mergeZones(false)

@@ -172,18 +172,21 @@ func (e *expansion) countUntil(start, until int64, limit int64, work *int) (int6
 	if r.freq >= daily && !r.narrowed() {
 		return (until-start)/(r.interval*r.freq.periodSeconds()) + 1, true
 	}
+	if *work <= 0 {
+		return 0, false
+	}
 	e.from(start)
 	n := int64(0)
 	if r.freq >= hourly {
 		return e.countFine(until, limit, work)
 	}
 	for p := int64(0); ; p++ {
+		if !spend(work, 1+e.looked()) {
+			return n, false
+		}
 		first, ok := e.period(p * r.interval)
 		if !ok || first*secondsPerDay > until {
 			return n, true
-		}
-		if *work -= 1 + e.looked(); *work < 0 {
-			return n, false
 		}
 		if r.has(partBySetPos) {
 			n += e.countPositions(until)
@@ -196,6 +199,15 @@ func (e *expansion) countUntil(start, until int64, limit int64, work *int) (int6
 			return n, true
 		}
 	}
+}
+
+// spend takes n from work while there is enough.
+func spend(work *int, n int) bool {
+	if *work < n {
+		return false
+	}
+	*work -= n
+	return true
 }
 
 // narrowed says whether the rule has any BY part.
@@ -443,7 +455,7 @@ func (e *expansion) countFine(until, limit int64, work *int) (int64, bool) {
 	unit := e.freq.periodSeconds()
 	n := int64(0)
 	for t := e.start - floorMod(e.start, unit); t <= until; t += e.interval * unit {
-		if *work--; *work < 0 {
+		if !spend(work, 1) {
 			return n, false
 		}
 		clock := floorMod(t, secondsPerDay)

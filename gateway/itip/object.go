@@ -138,8 +138,8 @@ func isComp(name string) func(item) bool {
 	return func(it item) bool { return it.comp != nil && it.comp.name == name }
 }
 
-// add puts a property behind the others and before components.
-func (c *node) add(p *property) {
+// add puts properties behind the others and before components.
+func (c *node) add(list ...*property) {
 	at := len(c.items)
 	for i, it := range c.items {
 		if it.comp != nil {
@@ -147,7 +147,24 @@ func (c *node) add(p *property) {
 			break
 		}
 	}
-	c.items = slices.Insert(c.items, at, item{line: p})
+	items := make([]item, len(list))
+	for i, p := range list {
+		items[i].line = p
+	}
+	c.items = slices.Insert(c.items, at, items...)
+}
+
+// size is the number of octets that render writes.
+func (c *node) size() int {
+	n := len(c.begin) + len(c.end)
+	for _, it := range c.items {
+		if it.comp != nil {
+			n += it.comp.size()
+		} else {
+			n += len(it.line.raw)
+		}
+	}
+	return n
 }
 
 // set replaces the first property of p's name, or adds p. The others of that name go.

@@ -2,19 +2,26 @@ package itip
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
-// series is a master component and the instances it has.
+// series is a master component and the instances it has. What is asked for every instance is looked up once.
 type series struct {
 	in     *inspector // whose zones its times are in
 	master *instance
+	dtst   *property // its DTSTART
+	rules  []*property
 	ex, rd map[string]bool // recurrence ids that EXDATE and RDATE name
 	back   bool            // some id left ex: the EXDATE lines must follow
+	added  []*property     // EXDATE and RDATE lines to add
+	own    belongings
+	size   int // octets of the master
 }
 
 func seriesOf(master *instance) *series {
-	s := &series{in: master.in, master: master}
+	n := master.node
+	s := &series{in: master.in, master: master, dtst: n.first("DTSTART"), rules: n.lines("RRULE"), size: n.size()}
 	s.ex, s.rd = s.ids("EXDATE"), s.ids("RDATE")
 	return s
 }
@@ -49,7 +56,7 @@ func (s *series) has(in *inspector, m moment) bool {
 	if !ok {
 		return true
 	}
-	for _, p := range s.master.node.lines("RRULE") {
+	for _, p := range s.rules {
 		if s.occurs(p.value, start.sec, local) {
 			return true
 		}
@@ -109,9 +116,8 @@ func (s *series) idOf(p *property, v string) string {
 // value writes an instance the way the series writes its DTSTART: parameters, colon, value. It fails when the zones differ
 // and one is unknown.
 func (s *series) value(in *inspector, m moment) (string, bool) {
-	p := s.master.node.first("DTSTART")
 	start := s.master.draft.start
-	if p == nil || (start.form == formDate) != (m.form == formDate) {
+	if s.dtst == nil || (start.form == formDate) != (m.form == formDate) {
 		return "", false
 	}
 	local, ok := s.local(in, m)
@@ -125,7 +131,7 @@ func (s *series) value(in *inspector, m moment) (string, bool) {
 	case formUTC:
 		layout = layoutUTC
 	}
-	return p.timeParams() + ":" + format(local, layout), true
+	return s.dtst.timeParams() + ":" + format(local, layout), true
 }
 
 // exclude makes the instance an EXDATE.
@@ -133,7 +139,7 @@ func (s *series) exclude(in *inspector, m moment) bool {
 	value, ok := s.value(in, m)
 	if id := in.recurrenceID(m); ok && !s.ex[id] {
 		s.ex[id] = true
-		s.master.node.add(newProperty("EXDATE" + value))
+		s.added = append(s.added, newProperty("EXDATE"+value))
 	}
 	return ok
 }
@@ -146,30 +152,50 @@ func (s *series) include(id string) {
 	}
 }
 
-// flush removes the values from the EXDATE lines that are no longer excluded.
+// flush brings the master's lines up to date: values that are no longer excluded go, new lines come.
 func (s *series) flush() {
-	if s == nil || !s.back {
+	if s == nil {
 		return
 	}
 	n := s.master.node
-	for _, p := range n.lines("EXDATE") {
-		var keep []string
-		dropped := false
-		for list, more := p.value, true; more; {
-			var v string
-			v, list, more = nextValue(list)
-			if s.ex[s.idOf(p, v)] {
-				keep = append(keep, v)
-			} else {
-				dropped = true
+	if s.back {
+		n.items = slices.DeleteFunc(n.items, func(it item) bool { return it.line != nil && it.line.name == "EXDATE" && !s.keeps(it.line) })
+		for i, it := range n.items {
+			if it.line != nil && it.line.name == "EXDATE" {
+				n.items[i].line = s.trimmed(it.line)
 			}
 		}
-		switch {
-		case !dropped:
-		case len(keep) == 0:
-			n.remove(func(it item) bool { return it.line == p })
-		default:
-			n.replace(p, newProperty(p.text[:len(p.text)-len(p.value)]+strings.Join(keep, ",")))
+	}
+	n.add(s.added...)
+}
+
+// keeps says whether an EXDATE line still excludes something.
+func (s *series) keeps(p *property) bool {
+	for list, more := p.value, true; more; {
+		var v string
+		v, list, more = nextValue(list)
+		if s.ex[s.idOf(p, v)] {
+			return true
 		}
 	}
+	return false
+}
+
+// trimmed is an EXDATE line without what is no longer excluded.
+func (s *series) trimmed(p *property) *property {
+	var keep []string
+	dropped := false
+	for list, more := p.value, true; more; {
+		var v string
+		v, list, more = nextValue(list)
+		if s.ex[s.idOf(p, v)] {
+			keep = append(keep, v)
+		} else {
+			dropped = true
+		}
+	}
+	if !dropped {
+		return p
+	}
+	return newProperty(p.text[:len(p.text)-len(p.value)] + strings.Join(keep, ","))
 }

@@ -189,6 +189,7 @@ func (o *observance) around(sec int64, z *zones) (prev, next int64) {
 		return prev, next
 	}
 	e.from(o.start)
+	z.work += e.looked() / 16
 	y0, _, _ := civilFromDays(e.day0)
 	y, _, _ := civilFromDays(floorDiv(sec, secondsPerDay))
 	for _, year := range [...]int{y - 1, y, y + 1} {
