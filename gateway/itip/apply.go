@@ -9,6 +9,7 @@ import (
 // Outcome is what applying a message to a stored object came to.
 type Outcome int
 
+// The outcomes.
 const (
 	Stored      Outcome = iota // the object changed
 	Unchanged                  // older or equal: no change, 2.0 (IS-ITIP-5)

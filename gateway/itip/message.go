@@ -93,6 +93,7 @@ type Violation struct {
 // Kind says which protocol error a failure maps to.
 type Kind int
 
+// The kinds of failure.
 const (
 	KindSyntax     Kind = iota // not iCalendar: invalid-calendar-data
 	KindScheduling             // iCalendar, but no proper iTIP: invalid-scheduling-message

@@ -64,7 +64,7 @@ func (s *scanner) next(l *contentLine) (bool, *Error) {
 	if err := l.parse(text, s.lim.MaxParamBytes); err != nil {
 		return false, err
 	}
-	if len(text) > s.lim.MaxLineBytes && !l.binary() {
+	if len(text) > s.lim.MaxLineBytes && !l.inline() {
 		return false, tooLarge("line-bytes", l.num, "content line longer than allowed")
 	}
 	return true, nil
@@ -253,9 +253,13 @@ func (l *contentLine) setParam(name, value string) *Error {
 	return nil
 }
 
-// binary says whether the value is inline data. RFC 5545 §3.1.3.
-func (l *contentLine) binary() bool {
-	return strings.EqualFold(l.valueType, "BINARY") || strings.EqualFold(l.encoding, "BASE64")
+// inline says whether the value is data and not text or a reference: binary (RFC 5545 §3.1.3), or a data: URI where others
+// would be fetched.
+func (l *contentLine) inline() bool {
+	if l.valueType != "" && strings.EqualFold(l.valueType, "BINARY") || l.encoding != "" && strings.EqualFold(l.encoding, "BASE64") {
+		return true
+	}
+	return (l.name == "ATTACH" || l.name == "IMAGE") && len(l.value) >= 5 && strings.EqualFold(l.value[:5], "data:")
 }
 
 func unquote(v string) string {

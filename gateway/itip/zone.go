@@ -44,8 +44,12 @@ type zone struct {
 
 	lo, hi int64 // the range of local times in use
 
-	cacheLo, cacheHi, cacheOff int64 // the last answer, and from when to when it holds
+	spans [4]span // the last answers
+	next  uint8
 }
+
+// span is a stretch of local time with one offset.
+type span struct{ from, to, offset int64 }
 
 // observance is one STANDARD or DAYLIGHT. Times are local to the offset before.
 type observance struct {
@@ -85,8 +89,10 @@ func (z *zones) use(i int16, sec int64, line int) {
 // time that is skipped is read with the offset before (RFC 5545 §3.3.5).
 func (z *zones) offset(i int16, sec int64) (int64, bool) {
 	zn := &z.list[i]
-	if zn.cacheLo <= sec && sec < zn.cacheHi {
-		return zn.cacheOff, true
+	for i := range zn.spans {
+		if s := &zn.spans[i]; s.from <= sec && sec < s.to {
+			return s.offset, true
+		}
 	}
 	if zn.unknown {
 		return 0, false
@@ -96,8 +102,10 @@ func (z *zones) offset(i int16, sec int64) (int64, bool) {
 			zn.unknown = true
 			return 0, false
 		}
-		z.evaluate(zn, sec)
-		return zn.cacheOff, true
+		s := z.evaluate(zn, sec)
+		zn.spans[zn.next%uint8(len(zn.spans))] = s
+		zn.next++
+		return s.offset, true
 	}
 	if !zn.tried {
 		zn.tried = true
@@ -144,7 +152,7 @@ func isZoneName(name string) bool {
 }
 
 // evaluate finds the observance in force at local time sec, and how long it stays so.
-func (z *zones) evaluate(zn *zone, sec int64) {
+func (z *zones) evaluate(zn *zone, sec int64) span {
 	var best, first *observance
 	bestAt, next := int64(math.MinInt64), int64(math.MaxInt64)
 	for i := zn.from; i < zn.to; i++ {
@@ -159,10 +167,10 @@ func (z *zones) evaluate(zn *zone, sec int64) {
 		}
 		next = min(next, following)
 	}
-	zn.cacheLo, zn.cacheHi, zn.cacheOff = bestAt, next, first.before
-	if best != nil {
-		zn.cacheOff = best.after
+	if best == nil {
+		return span{bestAt, next, first.before}
 	}
+	return span{bestAt, next, best.after}
 }
 
 // around finds the last onset at or before local time sec and the first one after it. A rule is followed when it is
