@@ -31,7 +31,7 @@ func meeting(size int) []byte {
 	line("SEQUENCE:3")
 	line("STATUS:CONFIRMED")
 	line(`ORGANIZER;CN="Müller, Ada":mailto:ada@sender.example`)
-	for i := 0; i < max(2, size/800); i++ {
+	for i := 0; i < max(2, size/300); i++ {
 		line(fmt.Sprintf(`ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;CN="Guest %d":mailto:guest%d@receiver.example`, i, i))
 	}
 	text := "DESCRIPTION:" + strings.Repeat("Agenda point\\, with a few more words for the record and ümläuts.\\n", 1)

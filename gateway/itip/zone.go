@@ -177,45 +177,60 @@ func (z *zones) evaluate(zn *zone, sec int64) span {
 // yearly, which those of all known time zones are; of any other only DTSTART counts.
 func (o *observance) around(sec int64, z *zones) (prev, next int64) {
 	prev, next = math.MinInt64, math.MaxInt64
-	gap := max(0, o.after-o.before)
-	onset := func(t int64) {
-		if t += gap; t <= sec {
-			prev = max(prev, t)
-		} else {
-			next = min(next, t)
-		}
-	}
-	onset(o.start)
+	o.onset(o.start, sec, &prev, &next)
 	for _, t := range o.dates {
-		onset(t)
-	}
-	if o.rule == "" || sec < o.start {
-		return prev, next
+		o.onset(t, sec, &prev, &next)
 	}
 	e := z.expansion()
-	if !e.parse(o.rule) || e.freq != yearly || e.rscale != "" {
+	if o.rule == "" || sec < o.start || !e.parse(o.rule) || e.freq != yearly || e.rscale != "" {
 		return prev, next
 	}
 	e.from(o.start)
 	z.work += e.looked() / 16
-	y0, _, _ := civilFromDays(e.day0)
 	y, _, _ := civilFromDays(floorDiv(sec, secondsPerDay))
-	for _, year := range [...]int{y - 1, y, y + 1} {
-		n := int64(year - y0)
-		if n < 0 || n%e.interval != 0 || e.count > 0 && n/e.interval >= e.count {
-			continue
-		}
-		if _, ok := e.period(n); !ok {
-			continue
-		}
-		for _, d := range e.buf {
-			t := int64(d)*secondsPerDay + floorMod(o.start, secondsPerDay)
-			if t >= o.start && !o.over(&e.rule, t) {
-				onset(t)
-			}
-		}
+	k := int64(y-e.year0) / e.interval
+	before, after := o.onsets(e, k, sec, &prev, &next)
+	if !before {
+		o.onsets(e, k-1, sec, &prev, &next)
+	}
+	if !after {
+		o.onsets(e, k+1, sec, &prev, &next)
+		// Nobody looked further: the answer holds no longer than that.
+		next = min(next, daysFromCivil(e.year0+int((k+2)*e.interval), 1, 1)*secondsPerDay)
 	}
 	return prev, next
+}
+
+// onset weighs one onset. Local times between it and the clock's jump forward are read with the offset before.
+func (o *observance) onset(t, sec int64, prev, next *int64) (before bool) {
+	if t += max(0, o.after-o.before); t <= sec {
+		*prev = max(*prev, t)
+		return true
+	}
+	*next = min(*next, t)
+	return false
+}
+
+// onsets weighs those of the rule's k-th year, and says whether some are before sec and some after it.
+func (o *observance) onsets(e *expansion, k, sec int64, prev, next *int64) (before, after bool) {
+	if k < 0 || e.count > 0 && k >= e.count {
+		return false, false
+	}
+	if _, ok := e.period(k * e.interval); !ok {
+		return false, false
+	}
+	for _, d := range e.buf {
+		t := int64(d)*secondsPerDay + floorMod(o.start, secondsPerDay)
+		if t < o.start || o.over(&e.rule, t) {
+			continue
+		}
+		if o.onset(t, sec, prev, next) {
+			before = true
+		} else {
+			after = true
+		}
+	}
+	return before, after
 }
 
 // over says whether an onset at local time t is past the rule's UNTIL.

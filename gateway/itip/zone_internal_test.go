@@ -93,6 +93,7 @@ func TestZoneResolution(t *testing.T) {
 		{"an absolute path", "/etc/localtime", "", "20260701T000000", 0, false},
 		{"a rule that ended", "B", strings.ReplaceAll(berlinRules, "RRULE:FREQ=YEARLY", "RRULE:FREQ=YEARLY;UNTIL=20201231T000000Z"), "20260701T000000", 3600, true},
 		{"a rule by COUNT that ended", "B", strings.ReplaceAll(berlinRules, "RRULE:FREQ=YEARLY", "RRULE:FREQ=YEARLY;COUNT=2"), "20260701T000000", 3600, true},
+		{"a rule of every third year, between", "B", strings.ReplaceAll(berlinRules, "FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=3"), "19840101T000000", 2 * 3600, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			z := zoneOf(t, c.tzid, c.definition)
