@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 		{"JSON", field("Content-Type", "application/json"), nil, "400 invalid-calendar-data-type"},
 		{"two Content-Types", late("Content-Type", "text/calendar", "text/calendar"), nil, "400 invalid-calendar-data-type"},
 		{"Latin-1", field("Content-Type", "text/calendar; charset=iso-8859-1; component=VEVENT; method=REQUEST"), nil, "400 invalid-calendar-data-type"},
-		{"gzip", late("Content-Encoding", "gzip"), nil, "415"},
+		{"gzip", late("Content-Encoding", "gzip"), nil, "415 invalid-calendar-data-type"},
 		{"not iCalendar", func(t testing.TB) *mail {
 			m := invitation(t, "1")
 			m.body = "hello\r\n"
@@ -175,7 +175,7 @@ func TestOrder(t *testing.T) {
 	}
 	// every fault leaves the later ones in force
 	faults := []fault{
-		{"size", late("Content-Encoding", "gzip"), "415"},
+		{"size", func(m *mail) { m.body += strings.Repeat("x", 20<<10) }, "413 max-content-length"},
 		{"version", late("iSchedule-Version", "3.0"), "400 version-not-supported"},
 		{"media type", late("Content-Type", "text/html"), "400 invalid-calendar-data-type"},
 		{"originator syntax", late("Originator", "nobody"), "400 originator-invalid"},

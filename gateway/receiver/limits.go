@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/calfed/calfed/gateway/ischedule"
@@ -63,14 +62,6 @@ func tooLarge() *ischedule.Error {
 // size refuses what the header fields alone show to be too much, before a byte of the body is asked for: a client
 // that expects 100-continue never sends it.
 func (r *Receiver) size(_ context.Context, m *Message) *ischedule.Error {
-	for _, v := range m.http.Header.Values("Content-Encoding") {
-		if v = strings.TrimSpace(v); v != "" && !strings.EqualFold(v, "identity") {
-			return &ischedule.Error{
-				Status: http.StatusUnsupportedMediaType, Reason: "content-encoding",
-				Description: "Content-Encoding is not supported; send the body as it was signed.",
-			}
-		}
-	}
 	if m.http.ContentLength > r.maxContentLength() {
 		return tooLarge()
 	}
