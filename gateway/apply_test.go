@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,9 +22,10 @@ import (
 func TestRequestsFinishOnTheSnapshotTheyBeganOn(t *testing.T) {
 	// a calendar server behind HTTP: the end of its connections shows when the old parts are closed
 	entered, leave := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(leave) })
 	var open atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path == "/old" {
+		if req.URL.Path == "/old" && req.Method == http.MethodPost {
 			entered <- struct{}{}
 			<-leave
 		}
@@ -39,6 +43,7 @@ func TestRequestsFinishOnTheSnapshotTheyBeganOn(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
+	defer goOn()
 
 	s := serve(t, func(_ *gateway.Options, n *snapshot.Snapshot) { n.Domains[0].Backend = iscBackend(server.URL + "/old") })
 	first := make(chan answer, 1)
@@ -64,7 +69,7 @@ func TestRequestsFinishOnTheSnapshotTheyBeganOn(t *testing.T) {
 	}
 	check(t, conn.Close())
 
-	close(leave)
+	goOn()
 	if a := <-first; a.status != http.StatusOK || a.header.Get(ischedule.HeaderCapabilities) != "7" {
 		t.Errorf("the request that began before: %+v", a)
 	}
@@ -151,5 +156,18 @@ func TestChangedBoundsTakeEffectWithoutLosingRequests(t *testing.T) {
 	close(leave)
 	if a := <-first; a.status != http.StatusOK {
 		t.Errorf("the request under way: %+v", a)
+	}
+}
+
+// Proves: IS-DISC-10
+func TestNothingIsSentToAddressesThatAreNeverToBeUsed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was connected to") }))
+	defer server.Close()
+	s := serve(t, func(o *gateway.Options, n *snapshot.Snapshot) {
+		o.NeverAddrs = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+		n.Domains[0].Backend = iscBackend(server.URL + "/ischedule")
+	})
+	if a := do(s.client("h1"), s.invitation()); a.status == http.StatusOK && strings.Contains(a.body, "2.0") {
+		t.Errorf("%+v", a)
 	}
 }

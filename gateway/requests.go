@@ -74,20 +74,21 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		g.metrics.requests.WithLabelValues(e.name, class(seen.status)).Inc()
 	}()
 
-	switch g.phase() {
-	case phaseLeaving: // connections end one by one while their requests are still served
-		w.Header().Set("Connection", "close")
-	case phaseClosed:
-		w.Header().Set("Connection", "close")
-		unavailable(seen, "draining", "This gateway is shutting down.")
-		return
-	}
 	gen := g.acquire()
 	if gen == nil {
 		unavailable(seen, "no-snapshot", "This gateway has no configuration yet.")
 		return
 	}
 	defer gen.release()
+	switch g.phase() {
+	case phaseLeaving: // connections end one by one while their requests are still served
+		w.Header().Set("Connection", "close")
+	case phaseClosed:
+		w.Header().Set("Connection", "close")
+		w.Header().Set(ischedule.HeaderCapabilities, strconv.FormatUint(gen.active.Snapshot.Gateway.Capabilities.Serial, 10)) // IS-CAP-2
+		unavailable(seen, "draining", "This gateway is shutting down.")
+		return
+	}
 	if req.Body != nil && req.Body != http.NoBody {
 		body := &timedBody{ReadCloser: req.Body, control: http.NewResponseController(w), timeout: gen.active.Snapshot.Gateway.Limits.BodyTimeout}
 		body.arm()

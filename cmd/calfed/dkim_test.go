@@ -114,6 +114,7 @@ func TestVerifyJudgesAsAReceiverWould(t *testing.T) {
 		"no Content-Length":                      {dropLine(signed, "Content-Length"), ""},
 		"a line end behind the body":             {append(bytes.Clone(signed), "\r\n\r\n"...), ""},
 		"chunked":                                {chunked(signed), ""},
+		"chunked, written down decoded":          {replace("Host:", "Transfer-Encoding: chunked\r\nHost:"), ""},
 		"Expect: 100-continue":                   {replace("Host:", "Expect: 100-continue\r\nHost:"), ""},
 		"an unsigned field more":                 {replace("Host:", "X-Forwarded-For: 192.0.2.1\r\nHost:"), ""},
 		"a broken signature before the good one": {replace("DKIM-Signature:", string(unlike)+"DKIM-Signature:"), ""},
@@ -243,4 +244,37 @@ func chunked(raw []byte) []byte {
 	end, _ := headerEnd(raw)
 	body := raw[end+2:]
 	return fmt.Appendf(bytes.Clone(raw[:end+2]), "%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", 7, body[:7], len(body)-7, body[7:])
+}
+
+func FuzzRequestFile(f *testing.F) {
+	for _, name := range []string{"unsigned.req", "cyrus-vevent.req", "davical-vevent-simple-http.req"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "vectors", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add(lfHeader(data))
+		f.Add(chunked(data))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		req, err := parseRequestFile(data)
+		if err != nil {
+			return
+		}
+		// a field more changes nothing else
+		var out bytes.Buffer
+		if err := req.writeWith(&out, "X-Fuzz", "1"); err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseRequestFile(out.Bytes())
+		if err != nil {
+			t.Fatalf("no longer a request: %v", err)
+		}
+		if !bytes.Equal(again.Body, req.Body) {
+			t.Errorf("body %q became %q", req.Body, again.Body)
+		}
+		if len(again.Header["X-Fuzz"]) != len(req.Header["X-Fuzz"])+1 {
+			t.Errorf("header %v became %v", req.Header, again.Header)
+		}
+	})
 }

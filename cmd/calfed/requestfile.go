@@ -69,8 +69,13 @@ func parseRequestFile(raw []byte) (*requestFile, error) {
 	rest := raw[end+len(newline):]
 	switch {
 	case len(req.TransferEncoding) > 0:
-		if f.Body, err = io.ReadAll(req.Body); err != nil {
+		f.Body, err = io.ReadAll(req.Body)
+		switch {
+		case err != nil && len(f.Body) > 0:
 			return nil, fmt.Errorf("%v body: %w", req.TransferEncoding, err)
+		case err != nil: // recorders write down what they have decoded
+			f.Notes = append(f.Notes, "Transfer-Encoding says chunked, the file holds no chunks")
+			f.Body = rest
 		}
 	case req.Header.Get("Content-Length") == "":
 		f.Body = rest

@@ -276,3 +276,14 @@ func TestServeRefusesASerialItCannotRead(t *testing.T) {
 		t.Errorf("exit %d, error %v", code, err)
 	}
 }
+
+// Proves: IS-DISC-10
+func TestServeNeverConnectsToTheAPIServer(t *testing.T) {
+	for host, want := range map[string]int{"10.96.0.1": 1, "": 0, "kubernetes.default": 0} {
+		t.Setenv("KUBERNETES_SERVICE_HOST", host)
+		opt := serveOptions{public: ":0", logLevel: "info", logFormat: "text"}
+		if err := opt.complete(newServeCommand()); err != nil || len(opt.apiServer) != want {
+			t.Errorf("%q: %v, %v", host, opt.apiServer, err)
+		}
+	}
+}

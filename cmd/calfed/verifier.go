@@ -69,7 +69,7 @@ func (c *checks) reason() string {
 func (v *verifier) verify(file *requestFile) *verifyReport {
 	var head checks
 	for _, note := range file.Notes {
-		head.note("content-length", "%s", note)
+		head.note("framing", "%s", note)
 	}
 	req := checkRequest(&head, file)
 	fields, err := dkim.Fields(file.Header)
