@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calfed/calfed/gateway/cua"
+	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/netguard"
 )
@@ -77,6 +78,12 @@ func (s *Sender) post(ctx context.Context, m *message, q *request) string {
 			status, _, description := noReceiver(err)
 			q.settle(status, description)
 			return outcomeRefused
+		}
+		if errors.Is(err, discovery.ErrUnreached) {
+			for _, r := range q.recipients {
+				r.unreached = true
+			}
+			return outcomeTransient
 		}
 		q.settle(ischedule.StatusUnavailable, noAnswer(err))
 		return outcomeTransient

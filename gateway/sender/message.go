@@ -23,10 +23,22 @@ type message struct {
 
 // recipient is one calendar user on the way to a status. One goroutine at a time has it.
 type recipient struct {
-	address cua.Address
-	wire    string // on the wire
-	settled bool
-	result  ischedule.RecipientResult
+	address   cua.Address
+	wire      string // on the wire
+	settled   bool
+	unreached bool // nothing was sent: no connection to the receiver
+	result    ischedule.RecipientResult
+}
+
+// unreached are the recipients to whose receiver no connection came about.
+func (m *message) unreached() []*recipient {
+	var out []*recipient
+	for _, r := range m.recipients {
+		if r.unreached && !r.settled {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // settle gives r its status; the first one stays.

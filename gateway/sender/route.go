@@ -34,12 +34,12 @@ type destination struct {
 	err        error
 }
 
-// route groups the recipients by receiver (IS-SEND-1); those that have none are settled.
-func (s *Sender) route(ctx context.Context, m *message) []*group {
+// route groups recipients of m by receiver (IS-SEND-1); those that have none are settled.
+func (s *Sender) route(ctx context.Context, m *message, recipients []*recipient) []*group {
 	local := &group{}
 	byDomain := make(map[string]*destination)
 	var order []*destination
-	for _, r := range m.recipients {
+	for _, r := range recipients {
 		domain := r.address.Domain()
 		if d := byDomain[domain]; d != nil && r.wire != "" {
 			d.recipients = append(d.recipients, r)

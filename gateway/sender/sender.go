@@ -102,10 +102,17 @@ func (s *Sender) Send(ctx context.Context, sub *Submission) (*ischedule.Response
 			slog.String("error", string(refusal.Name)), slog.String("reason", refusal.Reason))
 		return nil, refusal
 	}
-	s.deliver(ctx, split(s.route(ctx, m)), m)
+	s.deliver(ctx, split(s.route(ctx, m, m.recipients)), m)
+	if again := m.unreached(); len(again) > 0 {
+		// IS-DISC-2: discovery puts a target that could not be connected to behind the domain's others
+		s.deliver(ctx, split(s.route(ctx, m, again)), m)
+	}
 
 	results := make([]ischedule.RecipientResult, len(m.asked))
 	for i, r := range m.asked {
+		if r.unreached {
+			r.settle(ischedule.StatusUnavailable, noAnswer(discovery.ErrUnreached))
+		}
 		if !r.settled {
 			// IS-SEND-5: nobody said anything about this recipient
 			r.settle(ischedule.StatusUnavailable, "the receiver's answer does not mention this recipient")
