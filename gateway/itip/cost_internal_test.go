@@ -128,14 +128,14 @@ func TestApplyCostIsBounded(t *testing.T) {
 	var stored, message strings.Builder
 	head := "UID:1\r\nDTSTAMP:20260101T000000Z\r\nSEQUENCE:%d\r\nORGANIZER:mailto:a@a.example\r\nATTENDEE:mailto:b@b.example\r\nSUMMARY:x\r\n"
 	fmt.Fprintf(&stored, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nDTSTART:20000101T000000Z\r\nRRULE:FREQ=YEARLY;BYWEEKNO=53;BYYEARDAY=1;UNTIL=99991231T000000Z\r\n"+head, 0)
-	for i := range 20_000 {
+	for i := range 10_000 {
 		fmt.Fprintf(&stored, "EXDATE:20%02d0101T%02d%02d%02dZ\r\n", i%90, i/3600%24, i/60%60, i%60)
 	}
 	stored.WriteString("END:VEVENT\r\nEND:VCALENDAR\r\n")
 	for _, method := range []string{"REQUEST", "CANCEL"} {
 		message.Reset()
 		message.WriteString("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nMETHOD:" + method + "\r\n")
-		for i := range 1900 {
+		for i := range 900 {
 			fmt.Fprintf(&message, "BEGIN:VEVENT\r\nRECURRENCE-ID:20%02d0101T%02d%02d%02dZ\r\nDTSTART:20000101T000000Z\r\n"+head+"END:VEVENT\r\n", i%90, i/3600%24, i/60%60, i%60, 1)
 		}
 		message.WriteString("END:VCALENDAR\r\n")
@@ -149,7 +149,7 @@ func TestApplyCostIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if allocs > 400_000 {
+		if allocs > 200_000 {
 			t.Errorf("%s: %.0f allocations", method, allocs)
 		}
 	}
