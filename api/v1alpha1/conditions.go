@@ -11,6 +11,7 @@ const (
 	ReasonShadowed     = "Shadowed"     // another policy always decides first
 	ReasonUnused       = "Unused"       // nothing refers to the object, or it applies to nothing
 	ReasonNoKey        = "NoKey"        // no usable signing key: messages are received, none is sent
+	ReasonExpired      = "Expired"      // a certificate is not valid at this time
 	ReasonWeak         = "Weak"         // works, but is weaker than it should be
 	ReasonNoEffect     = "NoEffect"     // the gateway's capabilities already exclude it
 	ReasonEgressDenied = "EgressDenied" // the address lies outside what spec.egress of the gateway allows

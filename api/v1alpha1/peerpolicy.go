@@ -224,10 +224,10 @@ const (
 
 // Outbound are the settings for what we send to peers.
 type Outbound struct {
-	// Endpoint is the https URL of the peers' receiver. With it nothing is looked up in DNS.
+	// Endpoint is the https URL of the peers' receiver, without a query. With it no SRV record is looked up.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])(:[0-9]+)?(/[^#]*)?$')",message="must be an https URL without user name and fragment"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])(:[0-9]+)?(/[^?#]*)?$')",message="must be an https URL without user name, query and fragment"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^https://([^/?#@:]+|[[][0-9a-fA-F:.]+[]]):(0[0-9]*|[1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|10[01][0-9]|102[0-3]|[7-9][0-9]{4}|[0-9]{6,})(/.*)?$')",message="only port 443 and ports from 1024 on may be connected to"
 	Endpoint string `json:"endpoint,omitempty"`
 

@@ -29,13 +29,18 @@ type Input struct {
 	Policies   []v1alpha1.PeerPolicy
 	Secrets    []corev1.Secret
 	ConfigMaps []corev1.ConfigMap
+	LeftOut    []Object        // exist, and could not be read: what refers to them does not call them missing
 	Prior      CapabilityState // of the last compile; zero the first time
-	Now        time.Time       // for the first capability serial only
+	Now        time.Time       // for the first capability serial, and to see what has expired
 }
+
+// Object names an object of any kind.
+type Object struct{ Kind, Namespace, Name string }
 
 // Output is a snapshot and what there is to say about each object.
 type Output struct {
 	Snapshot     *snapshot.Snapshot // nil when the gateway itself cannot be compiled
+	Draft        *snapshot.Snapshot // Snapshot or, when that is nil, what could be compiled: to tell about, never to be served
 	Capabilities CapabilityState
 	Findings     []Finding // sorted by object, then field
 }
@@ -47,6 +52,8 @@ func Compile(in Input) Output {
 	}
 	c := &compiler{
 		namespace: in.Gateway.Namespace,
+		leftOut:   in.LeftOut,
+		now:       in.Now,
 		values:    indexValues(in.Secrets, in.ConfigMaps),
 		report:    &report{},
 	}
@@ -66,13 +73,14 @@ func Compile(in Input) Output {
 	attach(served, policies)
 
 	out := Output{Capabilities: state, Findings: c.report.sorted()}
+	out.Draft = &snapshot.Snapshot{
+		Format:   snapshot.FormatVersion,
+		Gateway:  gw,
+		Domains:  served,
+		Policies: used(policies, served),
+	}
 	if ok {
-		out.Snapshot = &snapshot.Snapshot{
-			Format:   snapshot.FormatVersion,
-			Gateway:  gw,
-			Domains:  served,
-			Policies: used(policies, served),
-		}
+		out.Snapshot = out.Draft
 	}
 	return out
 }
@@ -80,6 +88,8 @@ func Compile(in Input) Output {
 // compiler is the state of one Compile.
 type compiler struct {
 	namespace    string
+	leftOut      []Object
+	now          time.Time
 	values       values
 	keys         map[string]*signingKey // by name, those of the namespace
 	egress       snapshot.Egress
@@ -97,6 +107,18 @@ type meta struct {
 func older(a, b meta) int {
 	return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 }
+
+// missing says that a reference leads nowhere, and what to do.
+func (c *compiler) missing(at spot, kind, name, cure string) {
+	if slices.Contains(c.leftOut, Object{kind, c.namespace, name}) {
+		at.error(v1alpha1.ReasonRefNotFound, "%s %q has an error of its own and is left out: mend that first", kind, name)
+		return
+	}
+	at.error(v1alpha1.ReasonRefNotFound, "%s %q does not exist in namespace %q: %s", kind, name, c.namespace, cure)
+}
+
+// createOrCorrect is what to do about most references that lead nowhere.
+const createOrCorrect = "create it, or correct the name"
 
 func (m meta) id() string { return m.namespace + "/" + m.name }
 

@@ -8,21 +8,27 @@ import (
 )
 
 // Dangling finds what no single gateway's compile can see: domains without their gateway, gateways without a domain,
-// keys and policies that nothing uses. Only Domains, Keys and Policies of in are looked at.
+// keys and policies that nothing uses. Only Domains, Keys, Policies and LeftOut of in are looked at.
 func Dangling(gateways []v1alpha1.FederationGateway, in Input) []Finding {
 	r := &report{}
+	// whether something is unused nobody can say while a domain of the namespace could not be read
+	unsure := func(namespace string) bool {
+		return slices.ContainsFunc(in.LeftOut, func(o Object) bool {
+			return o.Kind == v1alpha1.KindFederatedDomain && o.Namespace == namespace
+		})
+	}
 	for i := range in.Domains {
 		d := &in.Domains[i]
 		if !slices.ContainsFunc(gateways, func(g v1alpha1.FederationGateway) bool {
 			return g.Namespace == d.Namespace && g.Name == d.Spec.GatewayRef.Name
 		}) {
-			r.at(domainMeta(d), "spec.gatewayRef.name").error(v1alpha1.ReasonRefNotFound,
-				"FederationGateway %q does not exist in namespace %q: create it, or correct the name", d.Spec.GatewayRef.Name, d.Namespace)
+			c := &compiler{namespace: d.Namespace, leftOut: in.LeftOut}
+			c.missing(r.at(domainMeta(d), "spec.gatewayRef.name"), v1alpha1.KindFederationGateway, d.Spec.GatewayRef.Name, createOrCorrect)
 		}
 	}
 	for i := range gateways {
 		g := &gateways[i]
-		if !slices.ContainsFunc(in.Domains, func(d v1alpha1.FederatedDomain) bool {
+		if !unsure(g.Namespace) && !slices.ContainsFunc(in.Domains, func(d v1alpha1.FederatedDomain) bool {
 			return d.Namespace == g.Namespace && d.Spec.GatewayRef.Name == g.Name
 		}) {
 			r.at(meta{kind: v1alpha1.KindFederationGateway, namespace: g.Namespace, name: g.Name}, "spec").warn(v1alpha1.ReasonUnused,
@@ -31,7 +37,7 @@ func Dangling(gateways []v1alpha1.FederationGateway, in Input) []Finding {
 	}
 	for i := range in.Keys {
 		k := &in.Keys[i]
-		if !slices.ContainsFunc(in.Domains, func(d v1alpha1.FederatedDomain) bool {
+		if !unsure(k.Namespace) && !slices.ContainsFunc(in.Domains, func(d v1alpha1.FederatedDomain) bool {
 			return d.Namespace == k.Namespace && d.Spec.Signing != nil && slices.Contains(d.Spec.Signing.Keys, v1alpha1.KeyRef{Name: k.Name})
 		}) {
 			r.at(meta{kind: v1alpha1.KindDKIMKey, namespace: k.Namespace, name: k.Name}, "spec").warn(v1alpha1.ReasonUnused,
@@ -50,7 +56,7 @@ func Dangling(gateways []v1alpha1.FederationGateway, in Input) []Finding {
 		if len(patterns.Domains) < len(p.Spec.Domains) {
 			continue // said by Compile
 		}
-		if !slices.ContainsFunc(covered, func(d string) bool { return patterns.Coverage(d) >= 0 }) {
+		if !unsure(p.Namespace) && !slices.ContainsFunc(covered, func(d string) bool { return patterns.Coverage(d) >= 0 }) {
 			r.at(meta{kind: v1alpha1.KindPeerPolicy, namespace: p.Namespace, name: p.Name}, "spec.domains").warn(v1alpha1.ReasonUnused,
 				"no FederatedDomain of namespace %q is covered: the policy decides nothing", p.Namespace)
 		}

@@ -27,29 +27,39 @@ func domainMeta(d *v1alpha1.FederatedDomain) meta {
 	return meta{v1alpha1.KindFederatedDomain, d.Namespace, d.Name, d.CreationTimestamp.Time}
 }
 
-// domains compiles the domains of the gateway, sorted by name. Of two objects that claim one domain the older wins.
+// domains compiles the domains of the gateway, sorted by name. Of two objects of the namespace that claim one domain the
+// older wins, whichever gateways they are for: DNS leads to one of them.
 func (c *compiler) domains(all []v1alpha1.FederatedDomain, gateway string) []snapshot.Domain {
-	var own []*v1alpha1.FederatedDomain
+	var local []*v1alpha1.FederatedDomain
 	for i := range all {
-		if d := &all[i]; d.Namespace == c.namespace && d.Spec.GatewayRef.Name == gateway {
-			own = append(own, d)
+		if d := &all[i]; d.Namespace == c.namespace {
+			local = append(local, d)
 		}
 	}
-	slices.SortFunc(own, func(a, b *v1alpha1.FederatedDomain) int { return older(domainMeta(a), domainMeta(b)) })
+	slices.SortFunc(local, func(a, b *v1alpha1.FederatedDomain) int { return older(domainMeta(a), domainMeta(b)) })
 	var out []snapshot.Domain
 	winners := map[string]meta{}
-	for _, d := range own {
+	for _, d := range local {
 		at := c.report.at(domainMeta(d), "spec")
+		own := d.Spec.GatewayRef.Name == gateway
 		name, err := cua.Domain(string(d.Spec.Domain))
 		if err != nil {
-			at.to("domain").error(v1alpha1.ReasonInvalidValue, "%q is no domain name", d.Spec.Domain)
+			if own {
+				at.to("domain").error(v1alpha1.ReasonInvalidValue, "%q is no domain name", d.Spec.Domain)
+			}
 			continue
 		}
-		if first, taken := winners[name]; taken {
+		first, taken := winners[name]
+		if !taken {
+			winners[name] = domainMeta(d)
+		}
+		if !own { // its own gateway's compile has more to say
+			continue
+		}
+		if taken {
 			at.to("domain").error(v1alpha1.ReasonConflict, "FederatedDomain %s already answers for %s: delete one of the two", first.id(), name)
 			continue
 		}
-		winners[name] = domainMeta(d)
 		if compiled, ok := c.domain(at, d, name); ok {
 			out = append(out, compiled)
 		}
@@ -83,7 +93,7 @@ func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string) snapshot
 		at := at.to("keys").index(i).to("name")
 		k, ok := c.keys[ref.Name]
 		if !ok {
-			at.error(v1alpha1.ReasonRefNotFound, "DKIMKey %q does not exist in namespace %q: create it, or correct the name", ref.Name, c.namespace)
+			c.missing(at, v1alpha1.KindDKIMKey, ref.Name, createOrCorrect)
 			continue
 		}
 		key := c.key(k)

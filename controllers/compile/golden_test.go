@@ -24,8 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.out.yaml")
 
-// now is the clock of every golden pair: the first serial is 1780000000.
-var now = time.Unix(1780000000, 0).UTC()
+// now is the clock of every golden pair: the first serial is 1800000000.
+var now = time.Unix(1800000000, 0).UTC()
 
 // TestGolden compiles every testdata/NAME.in.yaml and compares with NAME.out.yaml: the snapshot, secrets shortened, and
 // all findings. Regenerate with -update and read the difference.

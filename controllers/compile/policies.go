@@ -179,7 +179,10 @@ func pinnedKeys(list spot, keys []v1alpha1.PinnedKey, minBits int) []snapshot.Pi
 func (c *compiler) outbound(at spot, o *v1alpha1.Outbound) snapshot.Outbound {
 	out := snapshot.Outbound{Endpoint: o.Endpoint, RequireSecureIdentity: string(o.RequireSecureIdentity)}
 	if o.Endpoint != "" {
-		c.target(at.to("endpoint"), o.Endpoint, "https")
+		at := at.to("endpoint")
+		if c.target(at, o.Endpoint, "https") && strings.Contains(o.Endpoint, "?") {
+			at.error(v1alpha1.ReasonInvalidValue, "the URL must not carry a query: messages are posted to the path alone")
+		}
 	}
 	if o.CABundleRef != nil {
 		out.CABundle = c.bundle(at.to("caBundleRef"), *o.CABundleRef)

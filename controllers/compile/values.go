@@ -48,7 +48,7 @@ func (c *compiler) value(at spot, kind, name, key string) ([]byte, bool) {
 	}
 	data, ok := objects[c.namespace+"/"+name]
 	if !ok {
-		at.to("name").error(v1alpha1.ReasonRefNotFound, "%s %q does not exist in namespace %q: create it, or correct the name", kind, name, c.namespace)
+		c.missing(at.to("name"), kind, name, createOrCorrect)
 		return nil, false
 	}
 	value, ok := data[key]
@@ -72,7 +72,7 @@ func (c *compiler) secretValue(at spot, ref v1alpha1.SecretKeyRef) ([]byte, bool
 func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef) (*snapshot.KeyPair, *x509.Certificate) {
 	data, ok := c.values.secrets[c.namespace+"/"+ref.Name]
 	if !ok {
-		at.to("name").error(v1alpha1.ReasonRefNotFound, "Secret %q does not exist in namespace %q: create it, of type kubernetes.io/tls", ref.Name, c.namespace)
+		c.missing(at.to("name"), string(v1alpha1.BundleSecret), ref.Name, "create it, of type kubernetes.io/tls")
 		return nil, nil
 	}
 	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
@@ -87,6 +87,13 @@ func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef) (*snapshot.KeyPair, 
 		// crypto/tls names what it missed and never the material
 		at.to("name").error(v1alpha1.ReasonInvalidValue, "Secret %q is no certificate with its key: %s", ref.Name, strings.TrimPrefix(err.Error(), "tls: "))
 		return nil, nil
+	}
+	switch {
+	case c.now.IsZero():
+	case c.now.After(cert.Leaf.NotAfter):
+		at.to("name").warn(v1alpha1.ReasonExpired, "the certificate in Secret %q has expired: others refuse to connect until it is renewed", ref.Name)
+	case c.now.Before(cert.Leaf.NotBefore):
+		at.to("name").warn(v1alpha1.ReasonExpired, "the certificate in Secret %q is not valid yet: others refuse to connect; is the clock right?", ref.Name)
 	}
 	return &pair, cert.Leaf
 }

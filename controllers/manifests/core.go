@@ -26,7 +26,7 @@ func (r *reader) secret(file string, node *yaml.Node, obj map[string]any) {
 	for k, v := range p.strings(obj, "stringData") {
 		s.Data[k] = []byte(v) // wins over data, as the API server has it
 	}
-	if meta == nil || !p.keep() {
+	if !p.keep() {
 		return
 	}
 	s.ObjectMeta = *meta
@@ -38,7 +38,7 @@ func (r *reader) configMap(file string, node *yaml.Node, obj map[string]any) {
 	p.onlyFields(obj, configMapFields)
 	m := corev1.ConfigMap{Data: p.strings(obj, "data"), BinaryData: p.binary(obj, "binaryData")}
 	m.APIVersion, m.Kind = "v1", "ConfigMap"
-	if meta == nil || !p.keep() {
+	if !p.keep() {
 		return
 	}
 	m.ObjectMeta = *meta

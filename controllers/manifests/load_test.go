@@ -223,3 +223,34 @@ func TestTheDesignsSampleLoads(t *testing.T) {
 		t.Errorf("tokenRef %q", got)
 	}
 }
+
+func TestWhatIsLeftOutIsNamed(t *testing.T) {
+	t.Parallel()
+	set, _ := manifests.Parse(manifests.File{Name: "x.yaml", Data: []byte(`
+apiVersion: federation.calfed.dev/v1alpha1
+kind: PeerPolicy
+metadata: {name: typo}
+spec: {peers: ["*"], acton: Allow}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: token, namespace: team}
+data: {token: "not base64 !"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: good}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: good}
+---
+apiVersion: v1
+kind: Secret
+metadata: {}
+`)})
+	want := []manifests.Object{{Kind: "PeerPolicy", Namespace: "default", Name: "typo"}, {Kind: "Secret", Namespace: "team", Name: "token"}}
+	if diff := cmp.Diff(want, set.LeftOut); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

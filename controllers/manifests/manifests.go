@@ -22,8 +22,12 @@ type Set struct {
 	Policies   []v1alpha1.PeerPolicy
 	Secrets    []corev1.Secret // stringData already merged into data
 	ConfigMaps []corev1.ConfigMap
-	origins    map[objectKey]origin
+	LeftOut    []Object // those with an error, as far as they have a name
+	origins    map[Object]origin
 }
+
+// Object names an object of any kind.
+type Object struct{ Kind, Namespace, Name string }
 
 // Severities of a Problem.
 const (
@@ -66,7 +70,7 @@ type File struct {
 // Parse reads the objects of some files. Objects with an error are left out of the Set; of two with one name the first
 // stays.
 func Parse(files ...File) (*Set, []Problem) {
-	r := &reader{set: &Set{origins: map[objectKey]origin{}}}
+	r := &reader{set: &Set{origins: map[Object]origin{}}}
 	for _, f := range files {
 		r.file(f)
 	}
@@ -79,7 +83,7 @@ func Parse(files ...File) (*Set, []Problem) {
 // Position finds the file and line of a field of an object ("spec.backend.type"), or of the nearest parent that exists;
 // "" and 0 when the object is not in the set.
 func (s *Set) Position(kind, namespace, name, field string) (file string, line int) {
-	o, ok := s.origins[objectKey{kind, namespace, name}]
+	o, ok := s.origins[Object{kind, namespace, name}]
 	if !ok {
 		return "", 0
 	}

@@ -113,7 +113,7 @@ func (r *reader) object(file string, node *yaml.Node, obj map[string]any, listAl
 type place struct {
 	reader *reader
 	origin origin
-	key    objectKey
+	key    Object
 	failed bool
 }
 
@@ -131,13 +131,13 @@ func (p *place) complain(fieldPath, format string, args ...any) {
 // begin reads the metadata.
 func (r *reader) begin(file string, node *yaml.Node, obj map[string]any) (*place, *metav1.ObjectMeta) {
 	kind, _ := obj["kind"].(string)
-	p := &place{reader: r, origin: origin{file, node}, key: objectKey{kind: kind, namespace: metav1.NamespaceDefault}}
+	p := &place{reader: r, origin: origin{file, node}, key: Object{Kind: kind, Namespace: metav1.NamespaceDefault}}
 	raw, _ := obj["metadata"].(map[string]any)
 	if name, ok := raw["name"].(string); ok {
-		p.key.name = name
+		p.key.Name = name
 	}
 	if namespace, ok := raw["namespace"].(string); ok && namespace != "" {
-		p.key.namespace = namespace
+		p.key.Namespace = namespace
 	}
 	if raw == nil {
 		p.complain("metadata", "is required, with a name")
@@ -156,7 +156,7 @@ func (r *reader) begin(file string, node *yaml.Node, obj map[string]any) (*place
 	for _, path := range unknown {
 		p.unknownField(path, metadataFields)
 	}
-	meta.Namespace = p.key.namespace
+	meta.Namespace = p.key.Namespace
 	for _, e := range apivalidation.ValidateObjectMeta(meta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata")) {
 		p.complain(e.Field, "%s", complaint(e))
 	}
@@ -177,12 +177,21 @@ func (p *place) unknownField(path string, siblings []string) {
 	p.complain(path, "unknown field; did you mean %s?", meant)
 }
 
+// leaveOut notes that the object exists and is not in the set.
+func (p *place) leaveOut() {
+	if p.key.Name != "" {
+		p.reader.set.LeftOut = append(p.reader.set.LeftOut, p.key)
+	}
+}
+
 // keep notes the object; false when there is one of its name already.
 func (p *place) keep() bool {
 	if first, exists := p.reader.set.origins[p.key]; exists {
 		p.complain("", "already defined in %s:%d", first.file, first.node.Line)
+		return false
 	}
 	if p.failed {
+		p.leaveOut()
 		return false
 	}
 	p.reader.set.origins[p.key] = p.origin
@@ -202,7 +211,7 @@ func (r *reader) custom(file string, node *yaml.Node, obj map[string]any, kind s
 	}
 	p, meta := r.begin(file, node, obj)
 	if meta != nil {
-		obj["metadata"].(map[string]any)["namespace"] = p.key.namespace
+		obj["metadata"].(map[string]any)["namespace"] = p.key.Namespace
 	}
 	delete(obj, "status") // the API server drops it on create, too
 	for _, path := range ks.unknown(obj) {
@@ -240,5 +249,6 @@ func appendAs[T any](p *place, list *[]T, obj map[string]any) {
 		}
 	}
 	delete(p.reader.set.origins, p.key)
+	p.leaveOut()
 	p.complain("", "cannot be decoded: %s", err)
 }

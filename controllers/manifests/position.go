@@ -7,9 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-type objectKey struct{ kind, namespace, name string }
-
-func (k objectKey) String() string { return k.kind + " " + k.namespace + "/" + k.name }
+func (o Object) String() string { return o.Kind + " " + o.Namespace + "/" + o.Name }
 
 // origin is where an object came from.
 type origin struct {

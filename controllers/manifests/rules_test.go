@@ -100,6 +100,7 @@ func TestEveryRuleRefuses(t *testing.T) {
 		{fmt.Sprintf(policy, "inbound: {pinnedKeys: [{selector: s, domain: Example.org, record: p=}]}"), "spec.inbound.pinnedKeys[0].domain"},
 		{fmt.Sprintf(policy, "outbound: {endpoint: 'http://a.example/'}"), "spec.outbound.endpoint"},
 		{fmt.Sprintf(policy, "outbound: {endpoint: 'https://a.example:25/'}"), "spec.outbound.endpoint"},
+		{fmt.Sprintf(policy, "outbound: {endpoint: 'https://a.example/?user=1'}"), "spec.outbound.endpoint"},
 		{fmt.Sprintf(policy, "outbound: {certificateSHA256: ['"+strings.Repeat("z", 64)+"']}"), "spec.outbound.certificateSHA256[0]"},
 		{fmt.Sprintf(policy, "outbound: {timeout: 0s}"), "spec.outbound.timeout"},
 		{fmt.Sprintf(policy, "outbound: {timeout: 6m}"), "spec.outbound.timeout"},
