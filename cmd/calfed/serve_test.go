@@ -26,7 +26,7 @@ func testManifests(t *testing.T, dir string) (file string) {
 		t.Fatal(err)
 	}
 	s := &site{Name: "alpha", Domain: "alpha.example", Host: "cal.alpha.example", Peer: "beta.example", Selector: "cal", Lookup: "dns/txt",
-		Resolver: "127.0.0.1:5353", Token: "token"}
+		Resolver: "127.0.0.1:5353", Token: "a-token-of-some-length"}
 	if err := s.keys(ca, "ed25519"); err != nil {
 		t.Fatal(err)
 	}
