@@ -181,6 +181,7 @@ func TestOrder(t *testing.T) {
 		{"originator syntax", late("Originator", "nobody"), "400 originator-invalid"},
 		{"recipient syntax", late("Recipient", "nobody"), "400 recipient-missing"},
 		{"signature syntax", late("DKIM-Signature", "v=1; a=rsa-sha256; d=../etc; s=x"), "403 verification-failed"},
+		{"alignment", func(m *mail) { m.sign(t, "unrelated.example", "nokey", "other.ed25519.pem") }, "403 verification-failed"},
 		{"unknown peer", func(m *mail) {
 			late("Originator", "mailto:boss@stranger.example")(m)
 			m.sign(t, "stranger.example", "nokey", "other.ed25519.pem")

@@ -27,7 +27,7 @@ func (m *Message) asksFreeBusy() bool {
 }
 
 // freeBusy applies the privacy rules to a free/busy question. A range that is too long is the fault of the message, so it fails
-// as a whole; Deny and the rate fall per recipient.
+// as a whole; the rate falls per recipient. Deny is the policy step's: package policy knows it.
 func (r *Receiver) freeBusy(_ context.Context, m *Message) *ischedule.Error {
 	if !m.asksFreeBusy() {
 		return nil
@@ -37,10 +37,6 @@ func (r *Receiver) freeBusy(_ context.Context, m *Message) *ischedule.Error {
 	}
 	now := r.cfg.Now()
 	for _, rc := range m.open() {
-		if rc.freeBusy() == snapshot.FreeBusyDeny {
-			rc.settle(ischedule.StatusNoAuthority, "", originatorDenied("freebusy-deny"))
-			continue
-		}
 		pair := sha256.Sum256([]byte(m.Request.Originator.Key() + "\n" + rc.address.Key()))
 		wait, ok := r.cfg.Shared.budgets.byQuestion.takeBurst(now, pair, freeBusyPerSecond, freeBusyBurst)
 		if !ok {

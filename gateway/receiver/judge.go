@@ -62,7 +62,7 @@ func (r *Receiver) judge(m *Message, rt *route, component, method string) {
 	d := policy.Inbound(r.cfg.Active, q)
 	switch {
 	case d.Allowed:
-	case d.Reason == "domain-accepts": // narrower than the advertised capabilities: IS-CAP-4
+	case d.Reason == policy.ReasonDomainAccepts: // narrower than the advertised capabilities: IS-CAP-4
 		m.settleRoute(rt, ischedule.StatusUnsupported, nil)
 	default:
 		m.settleRoute(rt, ischedule.StatusNoAuthority, originatorDenied(d.Reason))

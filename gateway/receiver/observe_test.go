@@ -29,7 +29,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("no %s in %s", want, lines[0])
 		}
 	}
-	for _, secret := range []string{"boss", "guest", "Secret", "soon"} {
+	for _, secret := range []string{"boss", "guest", "Secret", "soon", "error="} {
 		if strings.Contains(w.log.String(), secret) {
 			t.Errorf("%s is in the log:\n%s", secret, w.log)
 		}

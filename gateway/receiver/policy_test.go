@@ -46,6 +46,8 @@ func TestPolicyPerRecipient(t *testing.T) {
 		{"an unknown user", nil, invitation(t, "1", guest, "mailto:nobody@gw.example"), "200 " + guest + " 2.0 mailto:nobody@gw.example 3.7", 1},
 		{"an invalid address among the recipients", nil, invitation(t, "1", guest).set("Recipient", guest+",mailto:a b@gw.example"),
 			"200 " + guest + " 2.0 mailto:a b@gw.example 3.7", 1},
+		{"an invalid address beside refused ones", denyTwo, invitation(t, "1", amy).set("Recipient", amy+",mailto:a b@two.example"),
+			"200 " + amy + " 3.8 mailto:a b@two.example 3.7", 0},
 		{"a recipient without a domain", nil, invitation(t, "1", guest, "urn:uuid:1"), "200 " + guest + " 2.0 urn:uuid:1 3.7", 1},
 		{"recipients without mailto:", nil, invitation(t, "1", "guest@gw.example"), "200 guest@gw.example 2.0", 1},
 		{"duplicates are answered once, as first sent", nil, invitation(t, "1", guest).set("Recipient", "MAILTO:guest@GW.example", guest), "200 MAILTO:guest@GW.example 2.0", 1},

@@ -302,3 +302,31 @@ func TestRulesPerDomain(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// A third party may sign only for the domains whose policy names it; and where one domain's key cannot be looked up
+// now, the other's refusal is no verdict on the message.
+//
+// Proves: IS-DKIM-8, IS-DKIM-13
+func TestRulesPerDomainDiffer(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.snap.Policies = append(w.snap.Policies,
+			snapshot.Policy{ID: "test/hosted", Peers: []string{"sender.example"}, Action: snapshot.Allow, Inbound: snapshot.Inbound{ThirdPartySigners: []string{"hosting.example"}}},
+			snapshot.Policy{ID: "test/pinned", Peers: []string{"sender.example"}, Action: snapshot.Allow, Inbound: snapshot.Inbound{
+				PinnedKeys: []snapshot.PinnedKey{{Selector: "agreed", Record: record(t, "sender.ed25519.pem")}}}})
+		w.snap.Domains[0].Policies = []string{"test/pinned"}
+		w.snap.Domains[2].Policies = []string{"test/hosted"}
+	})
+	both := func(id, domain, selector, key string) *mail {
+		return invitation(t, id, "mailto:guest@gw.example", "mailto:amy@two.example").sign(t, domain, selector, key)
+	}
+	if got, want := w.send(both("1", "hosting.example", "ed", "other.ed25519.pem")), "200 mailto:guest@gw.example 3.8 mailto:amy@two.example 2.0"; got != want {
+		t.Errorf("%s (%s), want %s", got, w.reason(), want)
+	}
+	w.dns.fail = errDNSDown
+	if got, want := w.send(both("2", "sender.example", "nokey", "sender.ed25519.pem")), "503"; got != want {
+		t.Errorf("%s (%s), want %s", got, w.reason(), want)
+	}
+	if got, want := w.send(both("3", "sender.example", "agreed", "sender.ed25519.pem")), "200 mailto:guest@gw.example 2.0 mailto:amy@two.example 5.1"; got != want {
+		t.Errorf("%s (%s), want %s", got, w.reason(), want)
+	}
+}
