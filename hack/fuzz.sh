@@ -7,7 +7,7 @@ n=0
 while IFS=: read -r file line; do
 	target=$(sed -E 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/' <<<"$line")
 	echo "--- $target ($(dirname "$file"))"
-	go test -run '^$' -fuzz "^${target}\$" -fuzztime "$time" "./$(dirname "$file")" | grep -vE '^fuzz: elapsed|^=== ' || {
+	go test -run '^$' -fuzz "^${target}\$" -fuzztime "$time" -fuzzminimizetime 10x "./$(dirname "$file")" | grep -vE '^fuzz: elapsed|^=== ' || {
 		echo "$target failed: the input is in $(dirname "$file")/testdata/fuzz/$target" >&2
 		exit 1
 	}
