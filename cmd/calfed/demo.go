@@ -16,10 +16,11 @@ func newDemoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Watch two organisations exchange invitations, and three attacks fail",
-		Long: "Runs two organisations in this process, alpha.example and beta.example, on loopback: a gateway, a calendar store and\n" +
-			"signing keys each, a DNS server and a certificate authority between them. They find each other, invite, reply,\n" +
-			"reschedule, ask for busy times and cancel; then a forged, a tampered and a replayed message are refused. All of it\n" +
-			"is real: resources, DNS, TLS, DKIM. Nothing leaves this machine, and nothing stays on it.\n\n" +
+		Long: "Runs two organisations in this process, alpha.example and beta.example, on loopback: a gateway, a\n" +
+			"calendar store and signing keys each, a DNS server and a certificate authority between them. They\n" +
+			"find each other, invite, reply, reschedule, ask for busy times and cancel; then a forged, a\n" +
+			"tampered and a replayed message are refused. All of it is real: resources, DNS, TLS, DKIM. Nothing\n" +
+			"leaves this machine, and nothing stays on it.\n\n" +
 			"Ends with 1 when anything goes otherwise than the story says. NO_COLOR=1 turns colours off.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -22,9 +22,10 @@ func newDKIMCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dkim",
 		Short: "Make keys, write key records, sign and verify requests",
-		Long:  "DKIM over HTTP as iSchedule uses it: keys, key records, and signatures of raw HTTP/1.1 request files.",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: "DKIM over HTTP as iSchedule uses it: keys, key records, and signatures of raw HTTP/1.1 request\n" +
+			"files.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newKeygenCommand(), newRecordCommand(), newSignCommand(), newVerifyCommand())
 	return cmd
@@ -35,8 +36,9 @@ func newKeygenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a signing key",
-		Long: "Makes a private key in PEM (PKCS#8). With --out it goes into a new file that only you can read, and the record\n" +
-			"to publish is printed; without, the key itself is printed. An existing file is never overwritten.",
+		Long: "Makes a private key in PEM (PKCS#8). With --out it goes into a new file that only you can read,\n" +
+			"and the record to publish is printed; without, the key itself is printed. An existing file is\n" +
+			"never overwritten.",
 		Example: "  calfed dkim keygen --out example-org.pem\n  calfed dkim keygen --algorithm ed25519 > key.pem",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -95,8 +97,8 @@ func newRecordCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record --key FILE",
 		Short: "Print the record to publish for a key",
-		Long: "Prints the DKIM key record of a private or public key (PEM), as DNS TXT and http/well-known carry it. With\n" +
-			"--domain and --selector it prints the whole line for a zone file.",
+		Long: "Prints the DKIM key record of a private or public key (PEM), as DNS TXT and http/well-known carry\n" +
+			"it. With --domain and --selector it prints the whole line for a zone file.",
 		Example: "  calfed dkim record --key example-org.pem --domain example.org --selector cal",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -164,6 +166,8 @@ func publicKey(data []byte) (crypto.PublicKey, error) {
 		return x509.ParsePKIXPublicKey(block.Bytes)
 	case "RSA PUBLIC KEY":
 		return x509.ParsePKCS1PublicKey(block.Bytes)
+	case "CERTIFICATE", "CERTIFICATE REQUEST":
+		return nil, fmt.Errorf("a %s, where a private or public key is needed", block.Type)
 	}
 	key, err := dkim.ParsePrivateKey(data)
 	if err != nil {

@@ -24,10 +24,10 @@ func newSignCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sign FILE --key FILE --domain D --selector S",
 		Short: "Sign a raw HTTP/1.1 request",
-		Long: "Reads a raw HTTP/1.1 request (- for stdin) and prints it with a DKIM-Signature field at the end of its header;\n" +
-			"every other byte stays as it is.",
-		Example: "  calfed dkim sign request.http --key example-org.pem --domain example.org --selector cal > signed.http",
-		Args:    cobra.ExactArgs(1),
+		Long: "Reads a raw HTTP/1.1 request (- for stdin) and prints it with a DKIM-Signature field at the end of\n" +
+			"its header; every other byte stays as it is.",
+		Example: "  calfed dkim sign request.http --key dkim.pem --domain example.org --selector cal > signed.http",
+		Args:    oneArgument("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			signer, now, err := opt.signer()
 			if err != nil {

@@ -22,11 +22,18 @@ var at = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // calfed runs the command line in this process: exit code, what it printed, and the error it would end with.
 func calfed(t *testing.T, stdin []byte, args ...string) (code int, out string, err error) {
 	t.Helper()
-	var buf bytes.Buffer
+	code, out, _, err = calfedSaying(t, stdin, args...)
+	return code, out, err
+}
+
+// calfedSaying is calfed with what went to stderr.
+func calfedSaying(t *testing.T, stdin []byte, args ...string) (code int, out, diary string, err error) {
+	t.Helper()
+	var buf, errs bytes.Buffer
 	root := newRootCommand()
 	root.SetArgs(args)
 	root.SetOut(&buf)
-	root.SetErr(&buf)
+	root.SetErr(&errs)
 	root.SetIn(bytes.NewReader(stdin))
 	err = root.ExecuteContext(t.Context())
 	var exit *exitError
@@ -38,7 +45,7 @@ func calfed(t *testing.T, stdin []byte, args ...string) (code int, out string, e
 	default:
 		code = exitUsage
 	}
-	return code, buf.String(), err
+	return code, buf.String(), errs.String(), err
 }
 
 // signedRequest is a request file signed with a new key; the record is the key's.

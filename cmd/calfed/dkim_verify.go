@@ -15,7 +15,6 @@ import (
 // verifyOptions are the flags of `dkim verify`.
 type verifyOptions struct {
 	record, at, signatureTime, output string
-	alignment                         bool
 	minRSABits                        int
 }
 
@@ -24,11 +23,12 @@ func newVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE --record RECORD --at TIME",
 		Short: "Verify a raw HTTP/1.1 request",
-		Long: "Reads a raw HTTP/1.1 request (- for stdin) and judges it as a receiver would at that time with that key: header\n" +
-			"fields, signature, alignment, time, body, key. Every check is printed. Ends with 0 when the request verifies, with 1\n" +
-			"and a reason code when it does not, with 2 when the file is no request.",
+		Long: "Reads a raw HTTP/1.1 request (- for stdin) and judges it as a receiver would at that time with\n" +
+			"that key: header fields, signature, alignment, time, body, key. Every check is printed. Ends with\n" +
+			"0 when the request verifies, with 1 and a reason code when it does not, with 2 when the file is no\n" +
+			"request.",
 		Example: "  calfed dkim verify signed.http --record @record.txt --at 2026-11-22T14:00:00Z",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArgument("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := opt.verifier()
 			if err != nil {
@@ -57,7 +57,6 @@ func newVerifyCommand() *cobra.Command {
 	f.StringVar(&opt.record, "record", "", `key RECORD, such as "v=DKIM1; k=rsa; p=…", or @FILE that holds one`)
 	f.StringVar(&opt.at, "at", "", "`TIME` of the check, RFC 3339 (default now)")
 	f.StringVar(&opt.signatureTime, "signature-time", "Required", "Required, or Optional: accept signatures without t=")
-	f.BoolVar(&opt.alignment, "originator-alignment", true, "d= must speak for the Originator's domain")
 	f.IntVar(&opt.minRSABits, "min-rsa-bits", 2048, "smallest RSA key to accept, never below 1024")
 	addOutputFlag(cmd, &opt.output)
 	_ = cmd.MarkFlagRequired("record")
@@ -72,7 +71,7 @@ func (o *verifyOptions) verifier() (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{record: o.record, at: at, alignment: o.alignment, rules: dkim.Rules{MinRSABits: o.minRSABits}}
+	v := &verifier{record: o.record, at: at, rules: dkim.Rules{MinRSABits: o.minRSABits}}
 	switch {
 	case strings.EqualFold(o.signatureTime, "Required"):
 	case strings.EqualFold(o.signatureTime, "Optional"):

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,15 +32,19 @@ func newDNSCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dns DOMAIN --manifests DIR…",
 		Short: "Print the DNS records that should exist for a domain",
-		Long: "Prints the records by which other organisations find the gateway of a domain and the keys that sign for it: SRV and, for\n" +
-			"keys looked up by dns/txt, TXT. As lines of a BIND zone, of dnsmasq.conf, or as JSON.",
+		Long: "Prints the records by which other organisations find the gateway of a domain and the keys that\n" +
+			"sign for it: SRV and, for keys looked up by dns/txt, TXT. As lines of a BIND zone, of\n" +
+			"dnsmasq.conf, or as JSON.",
 		Example: "  calfed dns example.org --manifests ./config >> db.example.org",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArgument("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			if output == outputJSON && !cmd.Flags().Changed("format") {
+			if output == outputJSON {
+				if cmd.Flags().Changed("format") && format != formatJSON {
+					return fmt.Errorf("-o json and --format %s exclude each other", format)
+				}
 				format = formatJSON
 			}
 			domain, err := cua.Domain(args[0])
@@ -49,11 +56,21 @@ func newDNSCommand() *cobra.Command {
 				return err
 			}
 			c.mention(cmd.ErrOrStderr())
-			gw, d := c.serving(domain)
+			out, d := c.serving(domain)
 			if d == nil {
-				return failed(fmt.Errorf("no gateway in the manifests serves %s", domain))
+				return failed(c.unserved(domain))
 			}
-			return printRecords(cmd.OutOrStdout(), format, records.For(gw, d, records.Options{Port: port}))
+			gw := &out.Draft.Gateway
+			if gw.Host == "" {
+				return failed(fmt.Errorf("spec.host of FederationGateway %s is no host name", gw.Name))
+			}
+			if err := printRecords(cmd.OutOrStdout(), format, records.For(gw, d, records.Options{Port: port})); err != nil {
+				return err
+			}
+			if missing := c.unusableKeys(d); len(missing) > 0 {
+				return failed(fmt.Errorf("not all records: DKIMKey %s cannot be used, see calfed lint", strings.Join(missing, ", ")))
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -81,20 +98,44 @@ func printRecords(w io.Writer, format string, list []records.Record) error {
 	return err
 }
 
-// serving finds a domain in the snapshots; nil when no gateway that compiles serves it.
-func (c *compiled) serving(domain string) (*snapshot.Gateway, *snapshot.Domain) {
+// serving finds the gateway that answers for a domain, by the drafts: the records of a domain are needed before
+// there is a certificate for its gateway. The domain is nil when there is none.
+func (c *compiled) serving(domain string) (compile.Output, *snapshot.Domain) {
 	for _, id := range c.ids() {
-		s := c.outputs[id].Snapshot
-		if s == nil {
-			continue
-		}
-		for i := range s.Domains {
-			if s.Domains[i].Name == domain {
-				return &s.Gateway, &s.Domains[i]
+		out := c.outputs[id]
+		for i := range out.Draft.Domains {
+			if out.Draft.Domains[i].Name == domain {
+				return out, &out.Draft.Domains[i]
 			}
 		}
 	}
-	return nil, nil
+	return compile.Output{}, nil
+}
+
+// unserved says that no gateway answers for any of the domains.
+func (c *compiled) unserved(domains ...string) error {
+	message := "no gateway in the manifests serves " + strings.Join(domains, " or ")
+	if len(c.outputs) == 0 {
+		return fmt.Errorf("%s: %w", message, errNoGateway)
+	}
+	return errors.New(message)
+}
+
+// unusableKeys are the DKIMKeys that a domain signs with by its resource, and cannot.
+func (c *compiled) unusableKeys(d *snapshot.Domain) []string {
+	var out []string
+	for _, object := range c.set.Domains {
+		if object.Namespace+"/"+object.Name != d.Source || object.Spec.Signing == nil {
+			continue
+		}
+		for _, ref := range object.Spec.Signing.Keys {
+			id := object.Namespace + "/" + ref.Name
+			if !slices.ContainsFunc(d.Signing.Keys, func(k snapshot.Key) bool { return k.Source == id }) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
 }
 
 // mention points to lint when what follows rests on manifests with errors.

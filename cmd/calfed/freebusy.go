@@ -21,17 +21,19 @@ type freeBusyOptions struct {
 func newFreeBusyCommand() *cobra.Command {
 	var opt freeBusyOptions
 	cmd := &cobra.Command{
-		Use:   "freebusy ADDRESS… --as ADDRESS [--from TIME] [--to TIME] (--submit URL --token-file FILE | --manifests DIR…)",
+		Use:   "freebusy ADDRESS… --as ADDRESS (--submit URL --token-file FILE | --manifests DIR…)",
 		Short: "Ask when people are busy, and draw it",
-		Long: "Asks the calendar services of the attendees when they are busy, and draws a bar for each in local time, with the\n" +
-			"busy times listed below it.\n\n" +
-			"TIME is RFC 3339 (2026-11-25T14:00:00+01:00), a local time (2026-11-25T14:00), a local day (2026-11-25), now, or a\n" +
-			"distance such as +90m, +8h, +2d: from now for --from, from --from for --to.\n\n" +
-			"Ends with 0 when everybody's service answered, with 1 when one did not, with 2 when the question could not be asked.",
+		Long: "Asks the calendar services of the attendees when they are busy, and draws a bar for each in local\n" +
+			"time, with the busy times listed below it.\n\n" +
+			"TIME is RFC 3339 (2026-11-25T14:00:00+01:00), a local time (2026-11-25T14:00), a local day\n" +
+			"(2026-11-25), now, or a distance such as +90m, +8h, +2d: from now for --from, from --from for\n" +
+			"--to.\n\n" +
+			"Ends with 0 when everybody's service answered, with 1 when one did not, with 2 when the question\n" +
+			"could not be asked.",
 		Example: "  calfed freebusy bob@example.net --as alice@example.org --manifests ./config\n" +
-			"  calfed freebusy bob@example.net eve@example.com --from 2026-11-25T08:00 --to +10h --as alice@example.org \\\n" +
-			"      --submit https://gw.example.org:8444 --token-file token",
-		Args: cobra.MinimumNArgs(1),
+			"  calfed freebusy bob@example.net eve@example.com --from 2026-11-25T08:00 --to +10h \\\n" +
+			"      --as alice@example.org --submit https://gw.example.org:8444 --token-file token",
+		Args: someArguments("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(opt.output); err != nil {
 				return err
@@ -40,7 +42,7 @@ func newFreeBusyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := opt.way.send(cmd.Context(), question.request())
+			answer, err := opt.way.send(cmd.Context(), question.request(), cmd.ErrOrStderr())
 			if err != nil {
 				return notSent(cmd.OutOrStdout(), opt.output, err)
 			}

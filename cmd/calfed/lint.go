@@ -16,12 +16,13 @@ func newLintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint DIR…",
 		Short: "Say what is wrong with manifests",
-		Long: "Reads every manifest below the folders (or the named files) as the API server would, compiles every gateway in them,\n" +
-			"and prints each problem with file, line, object and field: unknown fields, broken rules, references that lead nowhere,\n" +
-			"conflicts, policies that never decide.\n\n" +
-			"Ends with 0 when there are warnings at most, with 1 when there are errors, with 2 when a folder cannot be read.",
+		Long: "Reads every manifest below the folders (or the named files) as the API server would, compiles\n" +
+			"every gateway in them, and prints each problem with file, line, object and field: unknown fields,\n" +
+			"broken rules, references that lead nowhere, conflicts, policies that never decide.\n\n" +
+			"Ends with 0 when there are warnings at most, with 1 when there are errors, with 2 when a folder\n" +
+			"cannot be read.",
 		Example: "  calfed lint ./config",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArguments("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err

@@ -34,6 +34,9 @@ func compileManifests(paths []string, prior compile.CapabilityState, now time.Ti
 		Secrets: set.Secrets, ConfigMaps: set.ConfigMaps,
 		Prior: prior, Now: now,
 	}
+	for _, o := range set.LeftOut {
+		in.LeftOut = append(in.LeftOut, compile.Object(o))
+	}
 	findings := compile.Dangling(set.Gateways, in)
 	for i := range set.Gateways {
 		in.Gateway = &set.Gateways[i]
@@ -74,25 +77,38 @@ func (c *compiled) errors() int {
 	return n
 }
 
+// leftOut names an object of the kind that has an error and is not in the set; "" when there is none.
+func (c *compiled) leftOut(kind string) string {
+	for _, o := range c.set.LeftOut {
+		if o.Kind == kind {
+			return o.Namespace + "/" + o.Name
+		}
+	}
+	return ""
+}
+
 // ids are the names of the gateways, sorted.
 func (c *compiled) ids() []string { return slices.Sorted(maps.Keys(c.outputs)) }
 
 var errNoGateway = errors.New("no FederationGateway in the manifests")
 
+// named says whether a name that a person gave ("edge", "default/edge", or none for any) means the gateway with that id.
+func named(id, name string) bool {
+	_, short, _ := strings.Cut(id, "/")
+	return name == "" || name == id || name == short
+}
+
 // gateway returns the output for the gateway of that name ("edge" or "default/edge"); "" means the only one there is.
 // Its Snapshot is nil when that gateway could not be compiled.
 func (c *compiled) gateway(name string) (compile.Output, error) {
-	ids := slices.DeleteFunc(c.ids(), func(id string) bool {
-		_, short, _ := strings.Cut(id, "/")
-		return name != "" && name != id && name != short
-	})
+	ids := slices.DeleteFunc(c.ids(), func(id string) bool { return !named(id, name) })
 	switch {
 	case len(ids) == 1:
 		return c.outputs[ids[0]], nil
 	case len(ids) > 1:
 		return compile.Output{}, fmt.Errorf("several FederationGateways, choose one with --gateway: %s", strings.Join(ids, ", "))
 	case name != "" && len(c.outputs) > 0:
-		return compile.Output{}, fmt.Errorf("no FederationGateway %q in the manifests", name)
+		return compile.Output{}, fmt.Errorf("no FederationGateway %q in the manifests, there is %s", name, strings.Join(c.ids(), ", "))
 	default:
 		return compile.Output{}, errNoGateway
 	}

@@ -67,13 +67,17 @@ func run(args []string) int {
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "calfed",
-		Short:         "Real-time scheduling between the calendar systems of different organisations",
-		Long:          "calfed carries invitations, replies and free/busy questions between calendar servers of different\norganisations: iSchedule, iTIP over HTTPS, signed with DKIM.\n\nExit codes: 0 done; 1 the answer is no (a check, a lint or a delivery failed); 2 the question could not be asked.",
+		Use:   "calfed",
+		Short: "Real-time scheduling between the calendar systems of different organisations",
+		Long: "calfed carries invitations, replies and free/busy questions between calendar servers of different\n" +
+			"organisations: iSchedule, iTIP over HTTPS, signed with DKIM.\n\n" +
+			"Exit codes: 0 done; 1 the answer is no (a check, a lint or a delivery failed); 2 the question\n" +
+			"could not be asked.",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	explainUsage(root)
 	root.AddCommand(
 		newServeCommand(),
 		newDemoCommand(),

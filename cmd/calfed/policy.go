@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/policy"
@@ -19,6 +21,7 @@ func newPolicyCommand() *cobra.Command {
 		Use:   "policy",
 		Short: "Questions about PeerPolicies",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyExplainCommand())
 	return cmd
@@ -37,11 +40,11 @@ func newPolicyExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain --manifests DIR… --from ADDRESS --to ADDRESS",
 		Short: "Say whether a message would pass, and which policy decides",
-		Long: "Asks the policies of the manifests about one message. With --to in a domain served here it is an inbound message (from\n" +
-			"one local domain to another, too), with --from alone an outbound one. Every policy that covers the local domain is\n" +
-			"listed with what became of it.\n\n" +
+		Long: "Asks the policies of the manifests about one message. With --to in a domain served here it is an\n" +
+			"inbound message (from one local domain to another, too), with --from alone an outbound one. Every\n" +
+			"policy that covers the local domain is listed with what became of it.\n\n" +
 			"Ends with 0 when the message is allowed, with 1 when it is refused.",
-		Example: "  calfed policy explain --manifests ./config --from ann@sender.example --to bob@example.org --method REQUEST",
+		Example: "  calfed policy explain --manifests ./config --from ann@sender.example --to bob@example.org",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := opt.explain(cmd.ErrOrStderr())
@@ -109,25 +112,40 @@ func (o *explainOptions) explain(warnings io.Writer) (*explainReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	q := policy.Question{Component: strings.ToUpper(o.component), Method: strings.ToUpper(o.method)}
+	if !slices.Contains(iTIPComponents, q.Component) {
+		return nil, fmt.Errorf("--component %q: want one of %s", o.component, strings.Join(iTIPComponents, ", "))
+	}
+	if !slices.Contains(iTIPMethods, q.Method) {
+		return nil, fmt.Errorf("--method %q: want one of %s", o.method, strings.Join(iTIPMethods, ", "))
+	}
 	c, err := compileManifests(o.manifests, compile.CapabilityState{}, time.Now())
 	if err != nil {
 		return nil, err
 	}
+	if name := c.leftOut(v1alpha1.KindPeerPolicy); name != "" {
+		// it may be the one that refuses
+		return nil, fmt.Errorf("PeerPolicy %s has an error (see calfed lint): nothing can be said without it", name)
+	}
 	c.mention(warnings)
 	direction, peer, local := "inbound", from, to
-	gw, d := c.serving(local)
+	out, d := c.serving(local)
 	if d == nil {
 		direction, peer, local = "outbound", to, from
-		gw, d = c.serving(local)
+		out, d = c.serving(local)
 	}
 	if d == nil {
-		return nil, fmt.Errorf("no gateway in the manifests serves %s or %s", to, from)
+		return nil, c.unserved(to, from)
 	}
-	active, err := snapshot.Activate(c.outputs[gw.Name].Snapshot)
+	gw := &out.Draft.Gateway
+	if out.Snapshot == nil {
+		return nil, fmt.Errorf("FederationGateway %s has an error (see calfed lint): nothing is served as it is", gw.Name)
+	}
+	active, err := snapshot.Activate(out.Snapshot)
 	if err != nil {
 		return nil, err
 	}
-	q := policy.Question{Peer: peer, Domain: local, Component: strings.ToUpper(o.component), Method: strings.ToUpper(o.method)}
+	q.Peer, q.Domain = peer, local
 	decision := policy.Explain(active, q)
 	switch {
 	case direction == "outbound":
@@ -143,6 +161,12 @@ func (o *explainOptions) explain(warnings io.Writer) (*explainReport, error) {
 	}
 	return newExplainReport(direction, gw.Name, q, decision), nil
 }
+
+// What may be asked about: all of RFC 5546, also what a gateway never takes.
+var (
+	iTIPComponents = []string{"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY"}
+	iTIPMethods    = []string{"PUBLISH", "REQUEST", "REPLY", "ADD", "CANCEL", "REFRESH", "COUNTER", "DECLINECOUNTER"}
+)
 
 // reasonCapabilities is the one reason that is not a policy's: the gateway takes no such message from anyone.
 const reasonCapabilities = "gateway-capabilities"

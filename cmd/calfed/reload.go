@@ -35,6 +35,9 @@ func (r *reloader) start(now time.Time) error {
 	if last == nil {
 		return fmt.Errorf("%w, and there is no earlier configuration to serve", problem)
 	}
+	if !named(last.Gateway.Name, r.name) {
+		return fmt.Errorf("%w, and the last good configuration is of another gateway, %s", problem, last.Gateway.Name)
+	}
 	if err := r.gateway.Apply(last); err != nil {
 		return fmt.Errorf("%w, and the last good configuration is refused too: %w", problem, err)
 	}
@@ -75,7 +78,7 @@ func (r *reloader) apply(now time.Time) error {
 		r.report(p)
 	}
 	if n := c.errors(); n > 0 {
-		return fmt.Errorf("%d errors in the manifests", n)
+		return fmt.Errorf("%s in the manifests", count(n, "error"))
 	}
 	out, err := c.gateway(r.name)
 	if err != nil {

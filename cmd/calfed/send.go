@@ -29,15 +29,16 @@ func newSendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send FILE.ics --to ADDRESS… (--submit URL --token-file FILE | --manifests DIR…)",
 		Short: "Send one iTIP message and say what became of it for every recipient",
-		Long: "Sends an iTIP message (- for stdin): through the submit listener of a running gateway, or in this process with the\n" +
-			"configuration in a folder, by the very same code. The Originator is the ORGANIZER of what organizers send (REQUEST,\n" +
-			"ADD, CANCEL, DECLINECOUNTER), else the only ATTENDEE; --from names another one.\n\n" +
-			"Ends with 0 when every recipient's calendar service took the message, with 1 when one did not, with 2 when the\n" +
-			"message could not be handed over at all.",
-		Example: "  calfed send invitation.ics --to bob@example.net --submit https://gw.example.org:8444 --token-file token\n" +
-			"  calfed send invitation.ics --to bob@example.net,eve@example.com --manifests ./config\n" +
-			"  calfed send - --to alice@example.org --from bob@example.net --manifests ./config -o json < reply.ics",
-		Args: cobra.ExactArgs(1),
+		Long: "Sends an iTIP message (- for stdin): through the submit listener of a running gateway, or in this\n" +
+			"process with the configuration in a folder, by the very same code. The Originator is the ORGANIZER\n" +
+			"of what organizers send (REQUEST, ADD, CANCEL, DECLINECOUNTER), else the only ATTENDEE; --from\n" +
+			"names another one.\n\n" +
+			"Ends with 0 when every recipient's calendar service took the message, with 1 when one did not,\n" +
+			"with 2 when the message could not be handed over at all.",
+		Example: "  calfed send invite.ics --to bob@example.net --submit https://localhost:8444 --token-file token\n" +
+			"  calfed send invite.ics --to bob@example.net,eve@example.com --manifests ./config\n" +
+			"  calfed send - --to ann@example.org --from bob@example.net --manifests ./config -o json < reply.ics",
+		Args: oneArgument("FILE.ics"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(opt.output); err != nil {
 				return err
@@ -46,7 +47,7 @@ func newSendCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := opt.way.send(cmd.Context(), req)
+			answer, err := opt.way.send(cmd.Context(), req, cmd.ErrOrStderr())
 			if err != nil {
 				return notSent(cmd.OutOrStdout(), opt.output, err)
 			}

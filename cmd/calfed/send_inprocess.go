@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/calfed/calfed/controllers/compile"
@@ -20,23 +24,36 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// sendInProcess compiles the folders and sends as a gateway with that configuration would.
-func sendInProcess(ctx context.Context, dirs []string, req *ischedule.Request) (*ischedule.Response, error) {
+// sendInProcess compiles the folders and sends as a gateway with that configuration would. When a recipient does not get
+// the message, what a gateway would log goes to diary: it says why.
+func sendInProcess(ctx context.Context, dirs []string, req *ischedule.Request, diary io.Writer) (*ischedule.Response, error) {
 	active, err := activate(dirs, req.Originator.Domain())
 	if err != nil {
 		return nil, err
 	}
-	p, err := newSendingParts(active)
+	var log bytes.Buffer
+	p, err := newSendingParts(active, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: withoutTime})))
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
 	domain, _ := active.Domain(req.Originator.Domain())
 	answer, refusal := p.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Domain: domain, Request: req})
+	if refusal != nil || slices.ContainsFunc(answer.Results, func(r ischedule.RecipientResult) bool { return !r.Status.Success() }) {
+		_, _ = log.WriteTo(diary)
+	}
 	if refusal != nil {
 		return nil, refusal
 	}
 	return answer, nil
+}
+
+// withoutTime drops from a log line what a person at a prompt knows.
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
 }
 
 // activate compiles folders and returns the configuration of the gateway that serves domain.
@@ -47,7 +64,7 @@ func activate(dirs []string, domain string) (*snapshot.Active, error) {
 	}
 	for _, p := range c.problems {
 		if p.Severity == manifests.SeverityError {
-			return nil, fmt.Errorf("%d errors in --manifests, see `calfed lint`; the first: %s", c.errors(), p)
+			return nil, fmt.Errorf("%s in --manifests, see calfed lint; the first: %s", count(c.errors(), "error"), p)
 		}
 	}
 	for _, out := range c.outputs {
@@ -72,7 +89,7 @@ type sendingParts struct {
 	backends map[string]backend.Backend
 }
 
-func newSendingParts(active *snapshot.Active) (*sendingParts, error) {
+func newSendingParts(active *snapshot.Active, log *slog.Logger) (*sendingParts, error) {
 	gw := &active.Snapshot.Gateway
 	dns := resolver.New(resolver.Config{Server: gw.Egress.Resolver})
 	out := netguard.Config{PeerCIDRs: gw.Egress.PeerCIDRs, BackendCIDRs: gw.Egress.BackendCIDRs, Resolver: dns}
@@ -87,10 +104,10 @@ func newSendingParts(active *snapshot.Active) (*sendingParts, error) {
 	}
 	guard, agent := netguard.New(out), "calfed/"+version
 	p := &sendingParts{
-		finder:   discovery.New(discovery.Config{DNS: dns, Guard: guard, Options: gw.Discovery, UserAgent: agent}),
+		finder:   discovery.New(discovery.Config{DNS: dns, Guard: guard, Options: gw.Discovery, UserAgent: agent, Log: log}),
 		backends: map[string]backend.Backend{},
 	}
-	err := p.connect(active, guard, agent)
+	err := p.connect(active, guard, agent, log)
 	if err != nil {
 		p.close()
 		return nil, err
@@ -99,7 +116,7 @@ func newSendingParts(active *snapshot.Active) (*sendingParts, error) {
 }
 
 // connect makes the back ends of the gateway's own domains, for recipients there (IS-SEND-9), and the sender.
-func (p *sendingParts) connect(active *snapshot.Active, guard *netguard.Guard, agent string) error {
+func (p *sendingParts) connect(active *snapshot.Active, guard *netguard.Guard, agent string, log *slog.Logger) error {
 	for _, d := range active.Snapshot.Domains {
 		if d.Backend.ISchedule == nil {
 			continue
@@ -112,8 +129,8 @@ func (p *sendingParts) connect(active *snapshot.Active, guard *netguard.Guard, a
 	}
 	var err error
 	p.sender, err = sender.New(sender.Config{
-		Active: active, Finder: p.finder, UserAgent: agent,
-		Local: receiver.New(receiver.Config{Active: active, Backends: p.backends}),
+		Active: active, Finder: p.finder, UserAgent: agent, Log: log,
+		Local: receiver.New(receiver.Config{Active: active, Backends: p.backends, Log: log}),
 	})
 	return err
 }

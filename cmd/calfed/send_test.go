@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -171,9 +172,9 @@ func (s *testSite) peer(w http.ResponseWriter, req *http.Request) {
 // says is calfed with the message it ends with, "" for none.
 func says(t *testing.T, stdin string, args ...string) (code int, out, message string) {
 	t.Helper()
-	code, out, err := calfed(t, []byte(stdin), args...)
+	code, out, message, err := calfedSaying(t, []byte(stdin), args...)
 	if err != nil {
-		message = err.Error()
+		message += err.Error()
 	}
 	return code, out, message
 }
@@ -189,7 +190,7 @@ func (s *testSite) gateway(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := newSendingParts(active)
+	parts, err := newSendingParts(active, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestSend(t *testing.T) {
 			s.got, s.bodies = nil, nil
 			code, out, message := says(t, "", append([]string{"send", file, "--to", "mailto:bob@peer.example"}, way...)...)
 			want := "ADDRESS                  STATUS  MEANING\nmailto:bob@peer.example  2.0     Success\n"
-			if code != exitOK || out != want {
+			if code != exitOK || out != want || message != "" {
 				t.Fatalf("exit %d, %s\n%s", code, message, out)
 			}
 			if len(s.got) != 1 || s.got[0].Header.Get("Originator") != "mailto:alice@example.org" ||
@@ -225,8 +226,11 @@ func TestSend(t *testing.T) {
 			}
 
 			code, out, message = says(t, inviteBob, append([]string{"send", "-", "--to", "bob@peer.example,eve@nowhere.example", "-o", "json"}, way...)...)
-			if code != exitFailed || message != "exit status 1" {
+			if code != exitFailed || !strings.HasSuffix(message, "exit status 1") {
 				t.Errorf("a recipient that could not be reached: exit %d, %s", code, message)
+			}
+			if name == "in process" && !strings.Contains(message, "no SRV record at _ischedules._tcp.nowhere.example") {
+				t.Errorf("does not say why a recipient could not be reached: %s", message)
 			}
 			var report sendReport
 			if err := json.Unmarshal([]byte(out), &report); err != nil {

@@ -41,14 +41,15 @@ func (o *wayOut) addFlags(cmd *cobra.Command) {
 	cmd.MarkFlagsOneRequired("submit", "manifests")
 }
 
-// send hands the message over. An *ischedule.Error is the gateway's refusal of all of it.
-func (o *wayOut) send(ctx context.Context, req *ischedule.Request) (*ischedule.Response, error) {
+// send hands the message over. An *ischedule.Error is the gateway's refusal of all of it. What was sent in this process
+// and did not arrive leaves its log lines in diary.
+func (o *wayOut) send(ctx context.Context, req *ischedule.Request, diary io.Writer) (*ischedule.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	if o.submit != "" {
 		return o.post(ctx, req)
 	}
-	return sendInProcess(ctx, o.manifests, req)
+	return sendInProcess(ctx, o.manifests, req, diary)
 }
 
 // maxAnswer bounds what is read from the gateway.

@@ -35,12 +35,15 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve --manifests DIR…",
 		Short: "Run a gateway from a folder of manifests, without a cluster",
-		Long: "Runs the gateway that the manifests describe: the same resources, the same compile step and the same gateway as in a\n" +
-			"cluster. Changes of the files are taken over while it runs (and on SIGHUP); a configuration with an error is reported\n" +
-			"with file, line and field, and the last good one stays, also over a restart.\n\n" +
-			"The public address speaks TLS to other organisations. The submit address takes messages from your calendar system, over\n" +
-			"TLS or, from this machine only, plain HTTP. The admin address has /metrics, /healthz and /readyz.\n\n" +
-			"SIGTERM drains: /readyz fails, after --drain-delay nothing new is taken, and what is under way is finished.",
+		Long: "Runs the gateway that the manifests describe: the same resources, the same compile step and the\n" +
+			"same gateway as in a cluster. Changes of the files are taken over while it runs (and on SIGHUP); a\n" +
+			"configuration with an error is reported with file, line and field, and the last good one stays,\n" +
+			"also over a restart.\n\n" +
+			"The public address speaks TLS to other organisations. The submit address takes messages from your\n" +
+			"calendar system, over TLS or, from this machine only, plain HTTP. The admin address has /metrics,\n" +
+			"/healthz and /readyz.\n\n" +
+			"SIGTERM drains: /readyz fails, after --drain-delay nothing new is taken, and what is under way is\n" +
+			"finished.",
 		Example: "  calfed serve --manifests ./config --data /var/lib/calfed",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

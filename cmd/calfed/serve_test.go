@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/gateway/netguard/catest"
 )
 
@@ -243,13 +244,13 @@ func TestServeDoesNotStartWithoutAConfiguration(t *testing.T) {
 	file := testManifests(t, dir)
 	edit(t, file, "defaultPolicy: Deny", "defaultPolicy: Perhaps")
 	edit(t, file, "namespace: alpha}\nspec:\n  domain: alpha.example\n  gatewayRef: {name: alpha}", "namespace: alpha}\nspec:\n  domain: alpha.example\n  gatewayRef: {nome: alpha}")
-	code, out, err := calfed(t, nil, "serve", "--manifests", dir, "--data", filepath.Join(t.TempDir(), "data"))
+	code, _, log, err := calfedSaying(t, nil, "serve", "--manifests", dir, "--data", filepath.Join(t.TempDir(), "data"))
 	if code != exitUsage || err == nil {
 		t.Errorf("exit %d, error %v", code, err)
 	}
 	for _, field := range []string{"field=spec.defaultPolicy", "spec.gatewayRef"} {
-		if !strings.Contains(out, field) {
-			t.Errorf("no %s in\n%s", field, out)
+		if !strings.Contains(log, field) {
+			t.Errorf("no %s in\n%s", field, log)
 		}
 	}
 	for name, args := range map[string][]string{
@@ -263,6 +264,26 @@ func TestServeDoesNotStartWithoutAConfiguration(t *testing.T) {
 		if code, out, err := calfed(t, nil, append([]string{"serve", "--data", filepath.Join(t.TempDir(), "data")}, args...)...); code != exitUsage || err == nil {
 			t.Errorf("%s: exit %d, error %v\n%s", name, code, err, out)
 		}
+	}
+}
+
+func TestServeRefusesTheLastGoodConfigurationOfAnotherGateway(t *testing.T) {
+	dir, data := t.TempDir(), t.TempDir()
+	testManifests(t, dir)
+	c, err := compileManifests([]string{dir}, compile.CapabilityState{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	alpha, err := c.gateway("alpha")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stateDir(data).saveLastGood(alpha.Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	code, _, err := calfed(t, nil, "serve", "--manifests", dir, "--data", data, "--gateway", "gamma")
+	if code != exitUsage || !strings.Contains(err.Error(), "of another gateway, alpha/alpha") {
+		t.Errorf("exit %d, error %v", code, err)
 	}
 }
 

@@ -53,50 +53,18 @@ func (d stateDir) saveCapabilities(state compile.CapabilityState) error {
 	if err != nil {
 		return err
 	}
-	return d.write(capabilitiesFile, append(data, '\n'))
+	return snapshot.ReplaceFile(filepath.Join(string(d), capabilitiesFile), append(data, '\n'))
 }
 
 // lastGood reads the last snapshot that served; nil when there is none.
 func (d stateDir) lastGood() (*snapshot.Snapshot, error) {
-	name := filepath.Join(string(d), snapshotFile)
-	data, err := os.ReadFile(name)
+	s, err := snapshot.ReadFile(filepath.Join(string(d), snapshotFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	s, err := snapshot.Decode(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return s, nil
+	return s, err
 }
 
 func (d stateDir) saveLastGood(s *snapshot.Snapshot) error {
-	data, err := snapshot.Encode(s)
-	if err != nil {
-		return err
-	}
-	return d.write(snapshotFile, data)
-}
-
-// write replaces a file so that a crash leaves the old or the new one, whole.
-func (d stateDir) write(name string, data []byte) error {
-	tmp, err := os.CreateTemp(string(d), name+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(string(d), name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	folder, err := os.Open(string(d))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return snapshot.WriteFile(filepath.Join(string(d), snapshotFile), s)
 }

@@ -13,10 +13,9 @@ import (
 
 // verifier judges a request at one instant with one key record, by the rules of a receiver. It asks no network.
 type verifier struct {
-	record    string
-	at        time.Time
-	alignment bool
-	rules     dkim.Rules
+	record string
+	at     time.Time
+	rules  dkim.Rules
 }
 
 // checks collects what was found, in order.
@@ -187,15 +186,12 @@ func (v *verifier) verifySignature(c *checks, file *requestFile, req *ischedule.
 
 func (v *verifier) checkAlignment(c *checks, req *ischedule.Request, sig *dkim.Signature) {
 	const name = "alignment"
-	switch {
-	case !v.alignment:
-		c.note(name, "not asked: d=%s", sig.Domain)
-	case req == nil:
+	if req == nil {
 		c.skip(name, "no valid Originator")
-	default:
-		domain := req.Originator.Domain()
-		c.result(name, sig.AlignedWith(domain, nil), "d=%s speaks for %s", sig.Domain, domain)
+		return
 	}
+	domain := req.Originator.Domain()
+	c.result(name, sig.AlignedWith(domain, nil), "d=%s speaks for %s", sig.Domain, domain)
 }
 
 // detail is what there is to say about a check that passed.

@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,8 +17,11 @@ const MaxFileBytes = 8 << 20
 // maxFiles bounds what is read in one go.
 const maxFiles = 10000
 
+// ErrNoFiles is the error for folders without a manifest: more often a wrong folder than an empty configuration.
+var ErrNoFiles = errors.New("no *.yaml, *.yml or *.json")
+
 // Load reads every *.yaml, *.yml and *.json below the folders (or the named files). The error is for folders that
-// cannot be read; what is wrong inside is in the problems. Objects with an error are left out of the Set.
+// cannot be read, or hold no manifest; what is wrong inside is in the problems. Objects with an error are left out of the Set.
 //
 // Hidden files and folders are passed over, and so are kustomization files. A volume that Kubernetes mounts, all
 // symbolic links, reads as expected.
@@ -29,6 +33,9 @@ func Load(paths ...string) (*Set, []Problem, error) {
 			return nil, nil, err
 		}
 		names = append(names, found...)
+	}
+	if len(names) == 0 {
+		return nil, nil, fmt.Errorf("%w below %s", ErrNoFiles, strings.Join(paths, ", "))
 	}
 	if len(names) > maxFiles {
 		return nil, nil, fmt.Errorf("%d files: at most %d are read", len(names), maxFiles)

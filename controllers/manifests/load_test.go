@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +116,9 @@ func TestLoadFailsForWhatCannotBeRead(t *testing.T) {
 	}
 	if _, _, err := manifests.Load(folder(t, map[string]string{"broken.yaml": "-> nowhere"})); err == nil {
 		t.Error("a link to nowhere is no error")
+	}
+	if _, _, err := manifests.Load(folder(t, map[string]string{"README.md": "no manifest"})); !errors.Is(err, manifests.ErrNoFiles) {
+		t.Errorf("a folder without manifests: %v", err)
 	}
 	if _, _, err := manifests.Load("/dev/null"); err == nil {
 		t.Error("a device is no error")

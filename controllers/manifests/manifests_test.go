@@ -20,8 +20,8 @@ func TestProblems(t *testing.T) {
 			"x.yaml:7: error: PeerPolicy default/a: spec.inbond: unknown field; did you mean inbound?",
 		},
 		"an unknown field in a list suggests, too": {
-			head + "kind: FederatedDomain\nmetadata: {name: a}\nspec:\n  domain: a.example\n  gatewayRef: {name: e}\n  signing:\n    keys:\n    - name: k\n      nmae: k\n  backend: {type: ISchedule, iSchedule: {url: 'https://a.example/'}}\n",
-			"x.yaml:10: error: FederatedDomain default/a: spec.signing.keys[0].nmae: unknown field; did you mean name?",
+			head + "kind: FederatedDomain\nmetadata: {name: a}\nspec:\n  domain: a.example\n  gatewayRef: {name: e}\n  signing:\n    keys:\n    - name: k\n      nane: k\n  backend: {type: ISchedule, iSchedule: {url: 'https://a.example/'}}\n",
+			"x.yaml:10: error: FederatedDomain default/a: spec.signing.keys[0].nane: unknown field; did you mean name?",
 		},
 		"an unknown field like no other suggests nothing": {
 			head + "kind: PeerPolicy\nmetadata: {name: a}\nspec: {peers: ['*'], action: Allow, xyzzyplugh: 1}\n",

@@ -11,13 +11,18 @@ import (
 // maxFile bounds what ReadFile takes into memory.
 const maxFile = 512 << 20
 
-// WriteFile stores s so that a crash at any moment leaves the old file or the new one, whole, readable by its owner
-// only: the next start can serve the last good snapshot.
+// WriteFile stores s as ReplaceFile does: the next start can serve the last good snapshot.
 func WriteFile(path string, s *Snapshot) error {
 	b, err := Encode(s)
 	if err != nil {
 		return err
 	}
+	return ReplaceFile(path, b)
+}
+
+// ReplaceFile stores b so that a crash at any moment leaves the old file or the new one, whole, readable by its owner
+// only.
+func ReplaceFile(path string, b []byte) error {
 	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
