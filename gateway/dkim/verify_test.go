@@ -144,7 +144,7 @@ func otherKey(t *testing.T, key crypto.Signer) crypto.Signer {
 
 // What proxies may do to fields between the two ends.
 //
-// Proves: IS-DKIM-2
+// Proves: IS-DKIM-2, IS-DKIM-3
 func TestProxiesMayFoldJoinSplit(t *testing.T) {
 	key := ed25519Key(t)
 	s := &dkim.Signer{Domain: "sender.example", Selector: "sel", Key: key}

@@ -25,7 +25,7 @@ func TestDNSRecords(t *testing.T) {
 		wantErr string
 	}{
 		{name: "one record", zone: txt(600, a), want: []string{a}},
-		{name: "the strings of a record are joined without a blank", zone: txt(600, a[:30], a[30:]), want: []string{a}},
+		{name: "the strings of a record are joined without a blank", zone: txt(600, a[:5], a[5:30], a[30:]), want: []string{a}},
 		{name: "several records are all found", zone: txt(600, a) + txt(600, b), want: []string{a, b}},
 		{name: "at most four are", zone: many.String(), count: 4},
 		{name: "others are left out", zone: txt(600, "v=spf1 -all") + txt(600, a) + txt(600, "p=*"), want: []string{a}},
@@ -65,6 +65,11 @@ func TestDNSFailureIsTemporary(t *testing.T) {
 	w.dns.Fail("sel._domainkey.sender.test", dns.RcodeSuccess)
 	if found, err := w.find(request()); err != nil || !keyed(t, found, a) {
 		t.Errorf("got %v, %v", found, err)
+	}
+	// Likewise where the key server should be found.
+	w.dns.Fail("_domainkey_lookup._tcp.sender.test", dns.RcodeServerFailure)
+	if _, err := w.find(request(dkim.MethodWellKnown)); class(t, err) != "temporary" {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -72,6 +72,7 @@ func TestVerification(t *testing.T) {
 		{"a pinned key applies whatever q= says", func(m *mail) { m.sign(t, "sender.example", "other", "other.ed25519.pem") }, func(in *snapshot.Inbound) {
 			in.PinnedKeys = []snapshot.PinnedKey{{Selector: "other", Record: record(t, "other.ed25519.pem")}}
 		}, delivered, "delivered"},
+		{"a key that no method of q= has", func(m *mail) { m.signers[0].Query = []string{dkim.MethodWellKnown} }, nil, refused, dkim.ReasonKeyMissing},
 		{"a method the policy does not permit", func(*mail) {}, func(in *snapshot.Inbound) { in.KeyLookup = []string{dkim.MethodWellKnown} }, refused, "key-method"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,6 +155,22 @@ func TestKeyTemporaryBesideFailure(t *testing.T) {
 	m := invitation(t, "1").then(func(h http.Header) { h.Add("DKIM-Signature", "nonsense") })
 	if got := w.send(m); got != "503" {
 		t.Errorf("%s (%s)", got, w.reason())
+	}
+}
+
+// Of several records at one name, each is tried.
+//
+// Proves: IS-DKIM-10
+func TestSeveralRecords(t *testing.T) {
+	sender, other := record(t, "sender.ed25519.pem"), record(t, "other.ed25519.pem")
+	for name, txt := range map[string]string{"the first fits": sender + "\n" + other, "the second fits": other + "\n" + sender} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.dns.txt["ed._domainkey.sender.example"] = txt
+			if got := w.send(invitation(t, "1")); got != delivered {
+				t.Errorf("%s (%s)", got, w.reason())
+			}
+		})
 	}
 }
 

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start is the time of every test that does not say otherwise.
 var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// fakeDNS answers TXT from a map, counts, and fails where told.
+// fakeDNS answers TXT from a map, one record a line, counts, and fails where told.
 type fakeDNS struct {
 	mu    sync.Mutex
 	txt   map[string]string
@@ -64,7 +64,11 @@ func (d *fakeDNS) LookupTXT(_ context.Context, name string) ([][]string, resolve
 		return nil, resolver.Answer{}, d.fail
 	}
 	if v, ok := d.txt[name]; ok {
-		return [][]string{{v}}, resolver.Answer{TTL: time.Hour}, nil
+		var rrs [][]string
+		for rr := range strings.SplitSeq(v, "\n") {
+			rrs = append(rrs, []string{rr})
+		}
+		return rrs, resolver.Answer{TTL: time.Hour}, nil
 	}
 	return nil, resolver.Answer{TTL: time.Minute}, nil
 }
