@@ -186,6 +186,49 @@ func TestSlowBodiesAreCutOff(t *testing.T) {
 	}
 }
 
+// A client that waits for "100 Continue", as Cyrus does, is not kept waiting for a refusal.
+//
+// Proves: IS-RECV-1
+func TestRefusalDoesNotWaitForABodyNobodyAskedFor(t *testing.T) {
+	s := serve(t, func(_ *gateway.Options, n *snapshot.Snapshot) {
+		n.Gateway.Limits.BodyTimeout = time.Minute // beyond the client's patience
+	})
+	for name, at := range map[string]struct{ addr, header string }{
+		"public": {s.Addrs().Public.String(), "Originator: mailto:eve@unknown.example\r\n"},
+		"submit": {s.Addrs().Submit.String(), ""},
+	} {
+		conn, err := tls.Dial("tcp", at.addr, &tls.Config{RootCAs: s.ca.Pool(), NextProtos: []string{"http/1.1"}})
+		check(t, err)
+		check(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", ischedule.WellKnownPath, at.header)
+		check(t, err)
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, "HTTP/1.1 4") {
+			t.Errorf("%s: %q, %v; want a refusal at once", name, line, err)
+		}
+		_ = conn.Close()
+	}
+}
+
+// The time of a body is given once: a handler that gave up on one does not make net/http wait as long again.
+func TestCutOffBodyIsAnsweredAtOnce(t *testing.T) {
+	const patience = 3 * time.Second
+	s := hurried(t, func(l *snapshot.Limits) { l.BodyTimeout = patience })
+	conn, err := s.tlsConn("http/1.1")
+	check(t, err)
+	req := s.invitation()
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n", ischedule.WellKnownPath)
+	check(t, err)
+	check(t, req.Header.Write(conn))
+	_, err = io.WriteString(conn, "\r\nBEGIN:VCALENDAR\r\n") // and no more
+	check(t, err)
+	sent := time.Now()
+	said, err := untilClosed(conn)
+	if took := time.Since(sent); err != nil || !bytes.HasPrefix(said, []byte("HTTP/1.1 408")) || took > patience*3/2 {
+		t.Errorf("%q, %v after %v; want 408 after %v", said, err, took, patience)
+	}
+}
+
 func TestHeaderFloodIsCutOff(t *testing.T) {
 	s := hurried(t, nil)
 	before := measure()

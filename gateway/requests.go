@@ -90,10 +90,10 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if req.Body != nil && req.Body != http.NoBody {
-		body := &timedBody{ReadCloser: req.Body, control: http.NewResponseController(w), timeout: gen.active.Snapshot.Gateway.Limits.BodyTimeout}
-		body.arm()
-		defer body.arm()
-		req.Body = body
+		// net/http keeps its own request: from the type of that Body it knows that "100 Continue" was never said, and must not
+		// wait for a body then (peer-quirks: Cyrus always expects it).
+		req = req.WithContext(req.Context())
+		req.Body = newTimedBody(req.Body, http.NewResponseController(w), gen.active.Snapshot.Gateway.Limits.BodyTimeout)
 	}
 	e.serve(gen, seen, req)
 }
@@ -111,25 +111,21 @@ func unavailable(w http.ResponseWriter, reason, description string) {
 const retryAfter = 10 * time.Second
 
 // timedBody bounds the time that a request's body may take to arrive, also when nobody wants it any more: net/http reads
-// some of what a handler left. The deadline is lifted when the body has ended: it must not end the request, whose connection
-// net/http keeps reading from to notice that the peer is gone.
+// some of what a handler left, and its answer waits for that. The deadline is lifted when the body has ended: it must not
+// end the request, whose connection net/http keeps reading from to notice that the peer is gone.
 type timedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
-	timeout time.Duration
-	ended   bool
 }
 
-func (b *timedBody) arm() {
-	if !b.ended {
-		_ = b.control.SetReadDeadline(time.Now().Add(b.timeout))
-	}
+func newTimedBody(body io.ReadCloser, control *http.ResponseController, timeout time.Duration) *timedBody {
+	_ = control.SetReadDeadline(time.Now().Add(timeout))
+	return &timedBody{ReadCloser: body, control: control}
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
-		b.ended = true
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
