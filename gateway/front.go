@@ -68,7 +68,9 @@ func (f *front) configure(s settings) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    s.maxHeaderBytes,
 		HTTP2:             http2Limits(s),
-		ErrorLog:          slog.NewLogLogger(f.log.With("listener", f.name).Handler(), slog.LevelDebug),
+		// "OPTIONS *" is answered by the handler: D05 §8.2
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(f.log.With("listener", f.name).Handler(), slog.LevelDebug),
 	}
 	f.servers = append(slices.Clone(retired), server)
 	feed := f.feed

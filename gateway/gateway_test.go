@@ -70,6 +70,12 @@ func TestPublicResources(t *testing.T) {
 			if a.status != http.StatusOK || strings.TrimSpace(a.body) != s.snap.Domains[0].Signing.Keys[0].Record {
 				t.Errorf("key record: %+v", a)
 			}
+			req, err := http.NewRequest(http.MethodOptions, s.publicURL(""), nil)
+			check(t, err)
+			req.URL.Opaque = "*"
+			if a := do(client, req); a.err != nil || a.status != http.StatusNoContent || a.header.Get(ischedule.HeaderVersion) != "1.0" {
+				t.Errorf("OPTIONS *: %+v", a)
+			}
 			// nothing else is there, and nothing is redirected
 			for _, path := range []string{"/", "/.well-known/", "/.well-known/ischedule/", "//.well-known/ischedule", "/x/../.well-known/ischedule",
 				"/.well-known/domainkey/local.example", "/.well-known/domainkey/local.example/cal/", "/.well-known/domainkey/local.example/other",

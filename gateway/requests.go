@@ -14,7 +14,8 @@ import (
 
 // servePublic is the public listener's resources.
 func servePublic(gen *generation, w http.ResponseWriter, req *http.Request) {
-	if req.URL.Path == ischedule.WellKnownPath {
+	aboutServer := req.Method == http.MethodOptions && req.RequestURI == "*" // names the version too: D05 §8.2
+	if req.URL.Path == ischedule.WellKnownPath || aboutServer {
 		gen.receiver.ServeHTTP(w, req)
 		return
 	}
