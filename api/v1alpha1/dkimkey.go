@@ -87,7 +87,7 @@ type ImportedKey struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="must be a DNS label in lower case: letters, digits and hyphens, such as cal2026"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="must be DNS labels in lower case: letters, digits and hyphens, such as cal2026"
 	Selector string `json:"selector"`
 
 	// SecretRef names the private key: PEM, PKCS#8 or PKCS#1, RSA from 1024 to 4096 bits or Ed25519.

@@ -74,7 +74,7 @@ func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (sn
 	out := snapshot.Domain{
 		Name:       name,
 		Source:     d.Namespace + "/" + d.Name,
-		Signing:    c.signing(at.to("signing"), spec.Signing, name),
+		Signing:    c.signing(at.to("signing"), spec.Signing, name, len(spec.Submitters)),
 		Accepts:    c.messages(at.to("accepts"), spec.Accepts),
 		Submitters: c.submitters(at.to("submitters"), spec.Submitters),
 	}
@@ -83,10 +83,12 @@ func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (sn
 	return out, !backendAt.failed()
 }
 
-func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string) snapshot.Signing {
+func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string, submitters int) snapshot.Signing {
 	var out snapshot.Signing
 	if s == nil {
-		at.warn(v1alpha1.ReasonNoKey, "%s has no signing key: it receives messages and cannot send any", domain)
+		if submitters > 0 {
+			at.warn(v1alpha1.ReasonNoKey, "%s has submitters and no signing key: it receives messages and cannot send any", domain)
+		}
 		return out
 	}
 	for i, ref := range s.Keys {
