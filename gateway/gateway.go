@@ -100,7 +100,7 @@ func (g *Gateway) Apply(s *snapshot.Snapshot) error {
 		f.bound(&s.Gateway.Limits)
 	}
 	g.mu.Unlock()
-	g.metrics.serving(s, float64(now.UnixNano())/1e9)
+	g.metrics.serving(s, gen.public.Certificates[0].Leaf, float64(now.UnixNano())/1e9)
 	g.metrics.stale.Set(0)
 	if old != nil {
 		old.release()

@@ -105,6 +105,9 @@ func TestMessageFromAPeerReachesTheBackEnd(t *testing.T) {
 	if s.metric(`calfed_capabilities_serial`) != "7" || s.metric(`calfed_snapshot_domains`) != "1" {
 		t.Error("the snapshot's metrics are missing")
 	}
+	if s.metric(`calfed_certificate_expires_timestamp_seconds`) == "" || s.metric(`calfed_certificate_expires_timestamp_seconds`) == "0" {
+		t.Error("nobody is told when the certificate ends")
+	}
 	if s.metric(`calfed_receiver_recipients_total{status="2.0"}`) != "2" {
 		t.Error("the receiver's metrics are missing")
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,7 @@ type metrics struct {
 	serial   prometheus.Gauge
 	applied  prometheus.Gauge
 	domains  prometheus.Gauge
+	expires  prometheus.Gauge
 	rejected prometheus.Counter
 	stale    prometheus.Gauge
 }
@@ -53,6 +55,9 @@ func newMetrics(version string) *metrics {
 		domains: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "calfed_snapshot_domains", Help: "Calendar domains in the snapshot served.",
 		}),
+		expires: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "calfed_certificate_expires_timestamp_seconds", Help: "Until when the certificate served is valid.",
+		}),
 		rejected: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "calfed_snapshots_rejected_total", Help: "Snapshots that could not be applied.",
 		}),
@@ -65,7 +70,7 @@ func newMetrics(version string) *metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	info.Set(1)
-	m.registry.MustRegister(info, m.requests, m.inFlight, m.connections, m.refused, m.panics, m.serial, m.applied, m.domains, m.rejected, m.stale,
+	m.registry.MustRegister(info, m.requests, m.inFlight, m.connections, m.refused, m.panics, m.serial, m.applied, m.domains, m.expires, m.rejected, m.stale,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -79,8 +84,9 @@ func (m *metrics) expect(listener string) {
 	m.panics.WithLabelValues(listener)
 }
 
-func (m *metrics) serving(s *snapshot.Snapshot, unix float64) {
+func (m *metrics) serving(s *snapshot.Snapshot, certificate *x509.Certificate, unix float64) {
 	m.serial.Set(float64(s.Gateway.Capabilities.Serial))
 	m.domains.Set(float64(len(s.Domains)))
+	m.expires.Set(float64(certificate.NotAfter.Unix()))
 	m.applied.Set(unix)
 }
