@@ -62,7 +62,7 @@ func (s *story) stage(context.Context) error {
 	for _, o := range []*site{s.alpha, s.beta} {
 		s.say("%s: gateway on %s, submissions on %s", o.Domain, o.gateway.Addrs().Public, o.gateway.Addrs().Submit)
 	}
-	s.say("Each was told about the other by a PeerPolicy; everybody else is refused. This is in DNS:")
+	s.say("Each was told about the other by a PeerPolicy; everybody else is refused.\nDNS leads to each by way of a wire on which we listen:")
 	for line := range strings.Lines(s.zone()) {
 		s.quote(short(line, 90))
 	}
