@@ -66,6 +66,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an escaped second @ in a bare address", "a%40b@example.org"},
 		{"header fields", "mailto:a@example.org?cc=b@example.org"},
 		{"a fragment", "mailto:a@example.org#x"},
+		{"a number sign in the local part", "mailto:a#b@example.org"},
 		{"a question mark in a bare address", "a?b@example.org"},
 		{"two addresses", "mailto:a@example.org,b@example.org"},
 		{"an escaped comma", "mailto:a%2Cb@example.org"},

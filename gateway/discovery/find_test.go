@@ -4,10 +4,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,7 +181,7 @@ func TestATargetThatFailedComesLastForAWhile(t *testing.T) {
 	}
 }
 
-// Proves: IS-DISC-2
+// Proves: IS-DISC-2, IS-DISC-7
 func TestTheRootAsTargetIsFinal(t *testing.T) {
 	r := newRig(t, func(c *discovery.Config, _ *netguard.Config) {
 		c.Options = snapshot.Discovery{ParentDomains: true, WellKnown: true}
@@ -327,7 +329,7 @@ func TestParentDomains(t *testing.T) {
 
 // Proves: IS-DISC-6
 func TestNeverPlainHTTPNorTheOldLabel(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(_ *discovery.Config, c *netguard.Config) { c.BackendCIDRs = c.PeerCIDRs })
 	r.zone("_ischedule._tcp.peer.test. IN SRV 0 1 8080 cal.peer.test.", address("cal.peer.test", "127.0.0.1"))
 	if _, err := r.disc.Find(t.Context(), "peer.test", nil); !errors.Is(err, discovery.ErrNoService) {
 		t.Errorf("err = %v", err)
@@ -335,10 +337,16 @@ func TestNeverPlainHTTPNorTheOldLabel(t *testing.T) {
 	if n := r.dns.Queries("_ischedule._tcp.peer.test", dns.TypeSRV); n != 0 {
 		t.Error("the old label was asked for")
 	}
-	for _, endpoint := range []string{"http://cal.peer.test/ischedule", "ftp://x", "https://", "https://u:p@cal.peer.test/", "://"} {
+	var asked atomic.Bool
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	t.Cleanup(plain.Close)
+	for _, endpoint := range []string{plain.URL + "/ischedule", "http://cal.peer.test/ischedule", "ftp://x", "https://", "https://u:p@cal.peer.test/", "://"} {
 		if _, err := r.disc.Find(t.Context(), "peer.test", &snapshot.Outbound{Endpoint: endpoint}); err == nil {
 			t.Errorf("endpoint %s was taken", endpoint)
 		}
+	}
+	if asked.Load() {
+		t.Error("plain http was spoken")
 	}
 }
 

@@ -70,7 +70,9 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// A receiver needs neither metrics, log nor shared state to work.
+// A receiver needs neither metrics, log nor shared state to work. A domain without back end has no calendar service.
+//
+// Proves: IS-STAT-1
 func TestZeroConfig(t *testing.T) {
 	w := newWorld(t)
 	active, err := snapshot.Activate(w.snap)

@@ -1,6 +1,7 @@
 package sender_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +24,10 @@ func TestAddressesOfOtherForms(t *testing.T) {
 	want := map[string]string{to[0]: "2.0", to[1]: "2.0", to[2]: "3.7", to[3]: "5.2"}
 	if diff := cmp.Diff(want, statuses(response)); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	slices.Sort(f.found)
+	if diff := cmp.Diff([]string{"peer.example", "xn--bcher-kva.example"}, f.found); diff != "" {
+		t.Errorf("looked up (-want +got):\n%s", diff)
 	}
 	if got, want := f.posts[0].header.Get("Recipient"), "mailto:bob@xn--bcher-kva.example,https://peer.example/principals/bob"; got != want {
 		t.Errorf("Recipient %q, want %q", got, want)

@@ -165,8 +165,8 @@ func TestSigningKey(t *testing.T) {
 func TestSpellingOfAddresses(t *testing.T) {
 	f := &finder{receivers: map[string]*discovery.Receiver{"peer.example": receiver("cal.peer.example")}}
 	s, a := newSender(t, f)
-	body := strings.Replace(invitation([]string{"MAILTO:Bob@Peer.EXAMPLE", "mailto:b%6Fnd@peer.example"}), "ORGANIZER:mailto:alice@example.org", "ORGANIZER:mailto:alice@Example.Org", 1)
-	sub := submission(t, a, body, "mailto:Bob@peer.example", "bond@peer.example", "MAILTO:Bob@peer.example")
+	body := strings.Replace(invitation([]string{"MAILTO:Bob@Peer.EXAMPLE", "mailto:b%6Fnd@peer.example", "carol@peer.example"}), "ORGANIZER:mailto:alice@example.org", "ORGANIZER:mailto:alice@Example.Org", 1)
+	sub := submission(t, a, body, "mailto:Bob@peer.example", "bond@peer.example", "MAILTO:Bob@peer.example", "carol@peer.example")
 	response, err := s.Send(t.Context(), sub)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestSpellingOfAddresses(t *testing.T) {
 	if diff := cmp.Diff([]string{"peer.example"}, f.found); diff != "" {
 		t.Errorf("looked up (-want +got):\n%s", diff)
 	}
-	if got, want := f.posts[0].header.Get("Recipient"), "MAILTO:Bob@Peer.EXAMPLE,mailto:b%6Fnd@peer.example"; got != want {
+	if got, want := f.posts[0].header.Get("Recipient"), "MAILTO:Bob@Peer.EXAMPLE,mailto:b%6Fnd@peer.example,mailto:carol@peer.example"; got != want {
 		t.Errorf("Recipient %q, want %q", got, want)
 	}
 	if got, want := f.posts[0].header.Get("Originator"), "mailto:alice@Example.Org"; got != want {
@@ -184,6 +184,7 @@ func TestSpellingOfAddresses(t *testing.T) {
 		{Recipient: "mailto:Bob@peer.example", Status: ischedule.StatusDelivered},
 		{Recipient: "bond@peer.example", Status: ischedule.StatusDelivered},
 		{Recipient: "MAILTO:Bob@peer.example", Status: ischedule.StatusDelivered},
+		{Recipient: "carol@peer.example", Status: ischedule.StatusDelivered},
 	}
 	if diff := cmp.Diff(want, response.Results); diff != "" {
 		t.Errorf("response (-want +got):\n%s", diff)
