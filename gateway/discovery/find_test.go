@@ -386,6 +386,12 @@ func TestTheWellKnownURIOfADomainWithoutSRV(t *testing.T) {
 			if n := len(p.requests()); (n == 1) != errors.Is(want, discovery.ErrNoService) {
 				t.Errorf("asked %d times", n)
 			}
+			r.advance(2 * time.Hour)
+			before := len(p.requests())
+			_, _ = r.disc.Find(t.Context(), "peer.test", nil)
+			if n := len(p.requests()); n != before+1 {
+				t.Errorf("two hours later: asked %d times, want once", n-before)
+			}
 		})
 	}
 	for name, addr := range map[string]string{"an address that is refused": "10.1.2.3", "nothing there": "127.9.9.9"} {

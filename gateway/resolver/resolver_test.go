@@ -38,6 +38,7 @@ dead.example.com.               IN CNAME gone.example.com.
 loop-a.example.com.             IN CNAME loop-b.example.com.
 loop-b.example.com.             IN CNAME loop-a.example.com.
 long.example.com.      172800   IN TXT "kept a day"
+short.example.com.          60  IN CNAME long.example.com.
 never.example.com.      0       IN TXT "not kept"
 bare.test.                      IN TXT "a zone without SOA"
 `
@@ -117,6 +118,7 @@ func TestAnswersAreCachedForTheirTTL(t *testing.T) {
 		{"no such name for the SOA minimum", "gone.example.com", 120 * time.Second, 2},
 		{"no such type for the SOA minimum", "cal.example.com", 120 * time.Second, 2},
 		{"a TTL of two days for one", "long.example.com", 24 * time.Hour, 2},
+		{"an alias for its own TTL, when that is shorter", "short.example.com", 60 * time.Second, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -160,6 +162,10 @@ func TestNegativeAnswersAreBounded(t *testing.T) {
 	}
 	if n := s.Queries("gone.example.com", dns.TypeTXT); n != 2 {
 		t.Errorf("%d queries, want 2", n)
+	}
+	_, c, _ = start(t, strings.Replace(zone, "IN SOA", "60 IN SOA", 1))
+	if _, a, err = c.LookupTXT(t.Context(), "gone.example.com"); err != nil || a.TTL != time.Minute {
+		t.Errorf("negative TTL = %v, %v, want that of the SOA itself, which is shorter than its minimum", a.TTL, err)
 	}
 }
 
@@ -463,6 +469,7 @@ func TestNamesAreCheckedBeforeAnythingIsAsked(t *testing.T) {
 	}
 }
 
+// Proves: IS-DISC-8
 func TestTheCacheIsBounded(t *testing.T) {
 	var b strings.Builder
 	const names = 200
