@@ -29,10 +29,10 @@ type entry struct {
 }
 
 // newCache bounds memory, not only the count: a stranger chooses how large key records are.
-func newCache(maxEntries int) *otter.Cache[keyID, *entry] {
-	return otter.Must(&otter.Options[keyID, *entry]{
+func newCache[K comparable](maxEntries int) *otter.Cache[K, *entry] {
+	return otter.Must(&otter.Options[K, *entry]{
 		MaximumWeight: uint64(maxEntries),
-		Weigher:       func(_ keyID, e *entry) uint32 { return uint32(1 + e.size/1024) },
+		Weigher:       func(_ K, e *entry) uint32 { return uint32(1 + e.size/1024) },
 		Executor:      func(fn func()) { fn() }, // no goroutine
 	})
 }

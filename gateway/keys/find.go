@@ -69,7 +69,7 @@ func (l *Lookup) find(req Request, get func(keyID) (*entry, time.Duration, error
 	if err != nil {
 		return nil, err
 	}
-	found, hasPins, err := pinned(req)
+	found, hasPins, err := l.pinned(req)
 	if found != nil || err != nil {
 		return found, err
 	}

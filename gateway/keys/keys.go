@@ -72,7 +72,8 @@ const (
 type Lookup struct {
 	cfg    Config
 	cache  *otter.Cache[keyID, *entry]
-	ctx    context.Context // of the look-ups, which outlive the callers that started them; ends with Close
+	pins   *otter.Cache[string, *entry] // parsed pinned records, by their text
+	ctx    context.Context              // of the look-ups, which outlive the callers that started them; ends with Close
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
@@ -90,7 +91,10 @@ func New(cfg Config) *Lookup {
 		cfg.MaxEntries = defaultMaxEntries
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Lookup{cfg: cfg, cache: newCache(cfg.MaxEntries), ctx: ctx, cancel: cancel, flights: make(map[keyID]*flight)}
+	return &Lookup{
+		cfg: cfg, cache: newCache[keyID](cfg.MaxEntries), pins: newCache[string](cfg.MaxEntries),
+		ctx: ctx, cancel: cancel, flights: make(map[keyID]*flight),
+	}
 }
 
 // Close ends the look-ups under way and waits for them; later ones fail with ErrTemporary.

@@ -10,7 +10,7 @@ import (
 
 // pinned returns the pinned keys of the request. has says whether the policy pins keys for this domain at all: then they
 // exclude other methods, also for selectors that no pin names. IS-DKIM-9.
-func pinned(req Request) (found *Found, has bool, err error) {
+func (l *Lookup) pinned(req Request) (found *Found, has bool, err error) {
 	if req.Policy == nil {
 		return nil, false, nil
 	}
@@ -27,7 +27,7 @@ func pinned(req Request) (found *Found, has bool, err error) {
 	if len(texts) == 0 {
 		return nil, has, nil
 	}
-	e := newEntry(texts)
+	e := l.parsedPins(texts)
 	switch {
 	case e.revoked:
 		return nil, true, fmt.Errorf("pinned: %w", ErrRevoked)
@@ -35,6 +35,17 @@ func pinned(req Request) (found *Found, has bool, err error) {
 		return nil, true, fmt.Errorf("pinned record cannot be read: %w", ErrNotFound)
 	}
 	return &Found{Records: e.records, Method: dkim.MethodPrivate}, true, nil
+}
+
+// parsedPins reads pinned records once, not with every message.
+func (l *Lookup) parsedPins(texts []string) *entry {
+	text := strings.Join(texts, "\x00")
+	if e, ok := l.pins.GetIfPresent(text); ok {
+		return e
+	}
+	e := newEntry(texts)
+	l.pins.Set(text, e)
+	return e
 }
 
 // permitted returns the methods to ask, in the order of q=. IS-DKIM-9.

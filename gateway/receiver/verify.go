@@ -133,16 +133,18 @@ func (r *Receiver) verifyOne(ctx context.Context, m *Message, sig *dkim.Signatur
 		return failedAt(atBody, err), nil
 	}
 	ask := keys.Request{Domain: sig.Domain, Selector: sig.Selector, Query: sig.Query, Policy: ru.inbound}
-	if _, cached := r.cfg.Keys.Cached(ask); !cached {
+	found, cached := r.cfg.Keys.Cached(ask)
+	if !cached {
 		if err := r.lookupBudget(m, sig.Domain); err != nil {
 			return nil, err
 		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
-	defer cancel()
-	found, err := r.cfg.Keys.Find(ctx, ask)
-	if f, passing := r.keyFailure(err); f != nil || passing != nil {
-		return f, passing
+		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
+		defer cancel()
+		var err error
+		found, err = r.cfg.Keys.Find(ctx, ask)
+		if f, passing := r.keyFailure(err); f != nil || passing != nil {
+			return f, passing
+		}
 	}
 	r.countLookup(found)
 	f := tryRecords(m, sig, found, ru.dkim)
@@ -153,6 +155,8 @@ func (r *Receiver) verifyOne(ctx context.Context, m *Message, sig *dkim.Signatur
 	if err := r.lookupBudget(m, sig.Domain); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
+	defer cancel()
 	fresh, asked, err := r.cfg.Keys.Refresh(ctx, ask)
 	if !asked && err == nil {
 		return f, nil
