@@ -1,6 +1,7 @@
 package discovery_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/netguard"
+	"github.com/calfed/calfed/gateway/resolver"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -443,6 +445,20 @@ func TestDNSTroubleIsTemporary(t *testing.T) {
 		r.dns.Fail(name, dns.RcodeSuccess)
 	}
 	r.find("peer.test")
+
+	// The SRV record is known, but where on that host it leads is not.
+	r = newRig(t, func(c *discovery.Config, _ *netguard.Config) { c.DNS = noTXT{c.DNS} })
+	r.zone(srv("peer.test", 0, "cal.peer.test", p.port), address("cal.peer.test", "127.0.0.1"))
+	if _, err := r.disc.Find(t.Context(), "peer.test", nil); !errors.Is(err, discovery.ErrTemporary) || errors.Is(err, discovery.ErrNoService) {
+		t.Errorf("TXT: err = %v, want ErrTemporary", err)
+	}
+}
+
+// noTXT is a DNS that answers everything but TXT.
+type noTXT struct{ discovery.DNS }
+
+func (noTXT) LookupTXT(context.Context, string) ([][]string, resolver.Answer, error) {
+	return nil, resolver.Answer{}, resolver.ErrTemporary
 }
 
 // Proves: IS-DISC-10
