@@ -352,7 +352,7 @@ func TestNeverPlainHTTPNorTheOldLabel(t *testing.T) {
 	}
 }
 
-// Proves: IS-DISC-7
+// Proves: IS-DISC-7, IS-DISC-10
 func TestTheWellKnownURIOfADomainWithoutSRV(t *testing.T) {
 	r := newRig(t)
 	r.zone(address("peer.test", "10.1.2.3"))
