@@ -38,6 +38,9 @@ func (n *nesting) take(l *contentLine, lim Limits) (ended string, err *Error) {
 				return "", syntax("calendar-repeated", l.num, "more than one VCALENDAR")
 			}
 			n.seen = true
+		} else if name == "VCALENDAR" || len(n.open) > 1 && isMain(name) {
+			// no grammar has it there, and a calendar server that reads it all the same would obey parties that nobody checked (IS-ITIP-1)
+			return "", syntax("component-nested", l.num, "calendar or main component inside a component")
 		}
 		n.open = append(n.open, name)
 	case "END":
