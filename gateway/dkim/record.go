@@ -85,6 +85,9 @@ func parsePublicKey(keyType, p string) (crypto.PublicKey, error) {
 		if len(der) != ed25519.PublicKeySize {
 			return nil, errors.New("an Ed25519 key has 32 bytes")
 		}
+		if hasSmallOrder(der) {
+			return nil, errors.New("unusable Ed25519 point")
+		}
 		return ed25519.PublicKey(der), nil
 	case keyRSA:
 		pub, err := parseRSA(der)

@@ -1,6 +1,7 @@
 package dkim_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -84,6 +85,14 @@ func TestParseRecordRefuses(t *testing.T) {
 		{"an RSA record with another key", "p=" + base64.StdEncoding.EncodeToString(ecDER)},
 		{"an Ed25519 key of 31 bytes", "k=ed25519; p=" + base64.StdEncoding.EncodeToString(make([]byte, 31))},
 		{"an exponent of 1", "p=" + rsaP(key.N, 1)},
+		{"an Ed25519 point of order 1", ed25519Point(1, 0, 0)},
+		{"an Ed25519 point of order 1, with a sign", ed25519Point(1, 0, 0x80)},
+		{"an Ed25519 point of order 1, not reduced", ed25519Point(0xee, 0xff, 0x7f)},
+		{"an Ed25519 point of order 2", ed25519Point(0xec, 0xff, 0x7f)},
+		{"an Ed25519 point of order 4", ed25519Point(0, 0, 0)},
+		{"an Ed25519 point of order 4, not reduced", ed25519Point(0xed, 0xff, 0x7f)},
+		{"an Ed25519 point of order 8", "k=ed25519; p=JuiVj8KyJ7BFw/SJ8u+Y8NXfrAXTxjM5sTgCiG1T/AU="},
+		{"another Ed25519 point of order 8", "k=ed25519; p=xxdqcD1N2E+6PAt2DRBnDyogU/osOczGTsf9d5KsA/o="},
 		{"an even exponent", "p=" + rsaP(key.N, 65536)},
 		{"an exponent above 31 bits", "p=" + rsaP(key.N, 1<<32+1)},
 		{"an empty list", "h=; p=" + rsaP(key.N, 65537)},
@@ -184,4 +193,10 @@ func TestFormatRecord(t *testing.T) {
 	if got, err := dkim.FormatRecord("not a key", false); err == nil {
 		t.Errorf("a string was formatted: %q", got)
 	}
+}
+
+// ed25519Point is the record of a key whose bytes are first, rest thirty times, last.
+func ed25519Point(first, rest, last byte) string {
+	key := append(append([]byte{first}, bytes.Repeat([]byte{rest}, 30)...), last)
+	return "k=ed25519; p=" + base64.StdEncoding.EncodeToString(key)
 }
