@@ -224,7 +224,7 @@ func TestCutOffBodyIsAnsweredAtOnce(t *testing.T) {
 	check(t, err)
 	sent := time.Now()
 	said, err := untilClosed(conn)
-	if took := time.Since(sent); err != nil || !bytes.HasPrefix(said, []byte("HTTP/1.1 408")) || took > patience*3/2 {
+	if took := time.Since(sent); err != nil || !bytes.HasPrefix(said, []byte("HTTP/1.1 408")) || took > patience*7/4 {
 		t.Errorf("%q, %v after %v; want 408 after %v", said, err, took, patience)
 	}
 }
