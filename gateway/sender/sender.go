@@ -98,8 +98,6 @@ func (s *Sender) Send(ctx context.Context, sub *Submission) (*ischedule.Response
 	m, refusal := s.judge(sub)
 	if refusal != nil {
 		s.cfg.Metrics.refused(refusal)
-		s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "submission refused", slog.String("submitter", sub.Submitter),
-			slog.String("error", string(refusal.Name)), slog.String("reason", refusal.Reason))
 		return nil, refusal
 	}
 	s.deliver(ctx, split(s.route(ctx, m, m.recipients)), m)

@@ -81,30 +81,31 @@ func (h *Handler) ClientAuth() tls.ClientAuthType {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set(ischedule.HeaderVersion, ischedule.Version)
 	w.Header().Set(ischedule.HeaderCapabilities, h.serial)
-	if failure := h.serve(w, req); failure != nil {
-		h.cfg.Log.LogAttrs(req.Context(), slog.LevelInfo, "submission not taken", slog.String("source", req.RemoteAddr),
-			slog.Int("status", failure.Status), slog.String("reason", failure.Reason))
+	if submitter, failure := h.serve(w, req); failure != nil {
+		h.cfg.Log.LogAttrs(req.Context(), slog.LevelInfo, "submission refused", slog.String("source", req.RemoteAddr),
+			slog.String("submitter", submitter), slog.String("error", string(failure.Name)), slog.String("reason", failure.Reason))
 		failure.Write(w)
 	}
 }
 
-func (h *Handler) serve(w http.ResponseWriter, req *http.Request) *ischedule.Error {
+// serve answers, or returns why it does not, and the submitter's name once it is known.
+func (h *Handler) serve(w http.ResponseWriter, req *http.Request) (submitter string, failure *ischedule.Error) {
 	source := sourceOf(req.RemoteAddr)
 	switch {
 	case req.TLS == nil && !source.Addr().IsLoopback():
-		return ischedule.NewError(ischedule.OriginatorDenied, "plain-http",
+		return "", ischedule.NewError(ischedule.OriginatorDenied, "plain-http",
 			"credentials must not cross a network in clear: use https, or connect from the gateway's own machine")
 	case req.URL.Path != "/" && req.URL.Path != ischedule.WellKnownPath:
-		return &ischedule.Error{Status: http.StatusNotFound, Reason: "path", Description: "messages are posted to / or " + ischedule.WellKnownPath}
+		return "", &ischedule.Error{Status: http.StatusNotFound, Reason: "path", Description: "messages are posted to / or " + ischedule.WellKnownPath}
 	}
 	switch req.Method {
 	case http.MethodPost:
 		return h.submit(w, req, source)
 	case http.MethodGet, http.MethodHead:
-		return h.query(w, req)
+		return "", h.query(w, req)
 	}
 	w.Header().Set("Allow", "GET, HEAD, POST")
-	return &ischedule.Error{Status: http.StatusMethodNotAllowed, Reason: "method", Description: "the resource takes GET and POST"}
+	return "", &ischedule.Error{Status: http.StatusMethodNotAllowed, Reason: "method", Description: "the resource takes GET and POST"}
 }
 
 // query answers with the capabilities: what this gateway takes, from submitters too.
@@ -124,27 +125,27 @@ func (h *Handler) query(w http.ResponseWriter, req *http.Request) *ischedule.Err
 
 // submit takes one message. The submitter is authenticated by the header alone, before the body is read: one that
 // waits for "100 Continue" never sends a body in vain.
-func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.Prefix) *ischedule.Error {
+func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.Prefix) (submitter string, failure *ischedule.Error) {
 	who, failure := h.authenticate(w, req, source)
 	if failure != nil {
-		return failure
+		return "", failure
 	}
 	own := &h.cfg.Active.Snapshot.Gateway.Capabilities
 	// the header is judged before the body, too: first without one
 	parsed, bad, failure := ischedule.ReadRequest(req.Header, nil, own.MaxRecipients)
 	if failure != nil {
-		return failure
+		return "", failure
 	}
 	as := who.actingFor(parsed.Originator.Domain())
 	if as == nil {
-		return ischedule.NewError(ischedule.OriginatorDenied, "originator-domain", "these credentials are not for the Originator's domain")
+		return "", ischedule.NewError(ischedule.OriginatorDenied, "originator-domain", "these credentials are not for the Originator's domain")
 	}
 	if parsed.Body, failure = h.readBody(w, req); failure != nil {
-		return failure
+		return as.name, failure
 	}
 	response, failure := h.cfg.Sender.Send(req.Context(), &sender.Submission{Submitter: as.name, Domain: as.domain, Request: parsed})
 	if failure != nil {
-		return failure
+		return as.name, failure
 	}
 	for _, address := range bad {
 		response.Results = append(response.Results, ischedule.RecipientResult{
@@ -152,7 +153,7 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 		})
 	}
 	response.Write(w)
-	return nil
+	return as.name, nil
 }
 
 // readBody reads at most what the capabilities allow.
