@@ -45,8 +45,9 @@ func newServeCommand() *cobra.Command {
 			"SIGTERM drains: /readyz fails, after --drain-delay nothing new is taken, and what is under way is\n" +
 			"finished.",
 		Example: "  calfed serve --manifests ./config --data /var/lib/calfed",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, folders []string) error {
+			opt.manifests = append(opt.manifests, folders...) // --manifests a b
 			if err := opt.complete(cmd); err != nil {
 				return err
 			}
@@ -54,7 +55,7 @@ func newServeCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&opt.manifests, "manifests", nil, "`DIR` (or file) with manifests, repeated or separated by commas")
+	f.StringSliceVar(&opt.manifests, "manifests", nil, "`DIR` (or file) with manifests; further ones may follow as arguments")
 	f.StringVar(&opt.gateway, "gateway", "", "`NAME` of the FederationGateway to run, where the manifests hold several")
 	f.StringVar(&opt.public, "public-addr", ":8443", "`ADDR` for other organisations")
 	f.StringVar(&opt.submit, "submit-addr", "127.0.0.1:8080", "`ADDR` for local calendar systems, empty for none")
