@@ -21,7 +21,7 @@ var (
 	parents  = snapshot.Key{Domain: "example.org", Selector: "rsa1", Record: "v=DKIM1; k=rsa; s=ischedule; p=QQ=="}
 )
 
-// Proves: IS-DISC-2, IS-DISC-3, IS-DKIM-10, IS-DKIM-11
+// Proves: IS-DKIM-11
 func TestFor(t *testing.T) {
 	t.Parallel()
 	srv := func(name, target string, port uint16) records.Record {

@@ -252,7 +252,7 @@ func TestMarshalWritesEveryCapability(t *testing.T) {
 	}
 }
 
-// Proves: IS-CAP-4
+// Proves: IS-CAP-4, IS-CAP-8
 func TestAllows(t *testing.T) {
 	c := &ischedule.Capabilities{Messages: []ischedule.Component{
 		{Name: "VEVENT", Methods: []string{"REQUEST"}},

@@ -54,6 +54,7 @@ func TestLocal(t *testing.T) {
 		{"too many instances", nil, withBody(invitation(t, "1", amy), "SEQUENCE:1", "SEQUENCE:1\nRRULE:FREQ=DAILY;COUNT=51"), "max-instances"},
 		{"free/busy denied", senderPolicy(func(in *snapshot.Inbound) { in.FreeBusy = snapshot.FreeBusyDeny }),
 			question(t, "1", "20261125T000000Z", "20261126T000000Z", amy), "originator-denied"},
+		{"free/busy over too long a time", nil, question(t, "1", "20261125T000000Z", "20270226T000000Z", amy), "invalid-scheduling-message"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var edits []func(*world)

@@ -37,8 +37,6 @@ func TestLog(t *testing.T) {
 }
 
 // Metrics count results and reasons; nothing a peer or back end says becomes a label.
-//
-// Proves: IS-RECV-2, IS-STAT-1
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	w.send(invitation(t, "1"))

@@ -297,4 +297,9 @@ func TestPeerTextIsClean(t *testing.T) {
 	if got.Status.Code != "2.0" || strings.ContainsAny(got.Status.Text+got.Description, "\u009b\u202e\u0085\n\t") || len(got.Description) > 400 {
 		t.Errorf("%q, %d octets of description: %.40q", got.Status, len(got.Description), got.Description)
 	}
+	// DAViCal explains itself in plain text
+	plain := http.Header{"Content-Type": {"text/plain"}}
+	if got := answered(t, twoGuests, 403, plain, "no\u001b[2J\u202eway")[0]; !strings.Contains(got.Description, "way") || strings.ContainsAny(got.Description, "\u001b\u202e") {
+		t.Errorf("%q", got.Description)
+	}
 }

@@ -53,6 +53,7 @@ func TestSubmissionRefused(t *testing.T) {
 		{name: "a component that differs from Content-Type", body: plain, to: []string{bob}, want: ischedule.InvalidSchedulingMessage, reason: "content-type-mismatch",
 			change: func(s *sender.Submission) { s.Request.Component = "VTODO" }},
 		{name: "a message that our own capabilities do not list", body: strings.ReplaceAll(plain, "REQUEST", "PUBLISH"), to: []string{bob}, want: ischedule.InvalidSchedulingMessage},
+		{name: "an hourly rule without end", body: invitation([]string{bob}, "RRULE:FREQ=HOURLY"), to: []string{bob}, want: ischedule.MaxInstances},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
