@@ -170,7 +170,7 @@ func TestDomainKey(t *testing.T) {
 
 // A source that asks too often is told when to come back; others are not affected.
 //
-// Proves: IS-RECV-1, IS-RECV-2
+// Proves: IS-RECV-1, IS-RECV-2, IS-CAP-2
 func TestRequestsPerSource(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.snap.Gateway.Limits.RequestsPerSource = 0.1 })
 	from := func(remote string) *http.Response {
@@ -182,14 +182,15 @@ func TestRequestsPerSource(t *testing.T) {
 		t.Fatal(resp.StatusCode)
 	}
 	resp := from("[2001:db8:1:2:ffff::9]:7")
-	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "10" || resp.Header.Get("iSchedule-Version") != "1.0" {
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "10" ||
+		resp.Header.Get("iSchedule-Version") != "1.0" || resp.Header.Get("iSchedule-Capabilities") != "7" {
 		t.Errorf("the same /64: %d %v", resp.StatusCode, resp.Header)
 	}
 	if resp := from("[2001:db8:1:3::1]:1"); resp.StatusCode != http.StatusOK {
 		t.Errorf("another /64: %d", resp.StatusCode)
 	}
 	w.now = w.now.Add(10 * time.Second)
-	if resp := from("[http.StatusOK1:db8:1:2::1]:1"); resp.StatusCode != http.StatusOK {
+	if resp := from("[2001:db8:1:2::1]:1"); resp.StatusCode != http.StatusOK {
 		t.Errorf("after the wait: %d", resp.StatusCode)
 	}
 }
