@@ -213,3 +213,39 @@ func TestOrder(t *testing.T) {
 		})
 	}
 }
+
+// What is refused after the policy: parties before capabilities, and nothing of it comes into the replay memory, so that the
+// same refusal is answered again, and a message that is in order may have its Message-ID.
+//
+// Proves: IS-RECV-1
+func TestOrderBeforeReplay(t *testing.T) {
+	const guest = "mailto:guest@gw.example"
+	tooOften := func(m *mail) *mail { return withBody(m, "SEQUENCE:1", "SEQUENCE:1\nRRULE:FREQ=DAILY;COUNT=51") }
+	eve := func() *mail {
+		return message(t, "1", "VEVENT", "REQUEST", "mailto:eve@sender.example", []string{guest}, event("REQUEST", "uid-1", guest))
+	}
+	for _, tt := range []struct {
+		name string
+		mail *mail
+		want string
+	}{
+		{"no iCalendar", message(t, "1", "VEVENT", "REQUEST", "mailto:boss@sender.example", []string{guest}, "nonsense"), "400 invalid-calendar-data"},
+		{"no party", eve(), "400 invalid-scheduling-message"},
+		{"no party, and more than the capabilities allow", tooOften(eve()), "400 invalid-scheduling-message"},
+		{"more than the capabilities allow", tooOften(invitation(t, "1")), "403 max-instances"},
+		{"more than free/busy may ask", question(t, "1", "20261125T000000Z", "20270226T000000Z", guest), "403 invalid-scheduling-message"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 2 {
+				if got := w.send(tt.mail); got != tt.want {
+					t.Errorf("%s (%s), want %s", got, w.reason(), tt.want)
+				}
+			}
+			w.undelivered()
+			if got := w.send(invitation(t, "1")); got != delivered {
+				t.Errorf("in order: %s (%s)", got, w.reason())
+			}
+		})
+	}
+}
