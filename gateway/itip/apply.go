@@ -2,6 +2,7 @@ package itip
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/calfed/calfed/gateway/cua"
 )
@@ -90,15 +91,22 @@ func permitted(m *Message, originator cua.Address) Outcome {
 	default:
 		return Unsupported
 	}
-	seen := make(map[string]bool, len(m.Instances))
-	for i := range m.Instances {
-		id := m.Instances[i].RecurrenceID
-		if m.Instances[i].Range || seen[id] { // two components for one instance: which one counts?
-			return Unsupported
-		}
-		seen[id] = true
+	if repeats(m.Instances) || slices.ContainsFunc(m.Instances, func(c Instance) bool { return c.Range }) {
+		return Unsupported
 	}
 	return Stored
+}
+
+// repeats says whether two components are for one instance: which one would count?
+func repeats(list []Instance) bool {
+	seen := make(map[string]bool, len(list))
+	for i := range list {
+		if seen[list[i].RecurrenceID] {
+			return true
+		}
+		seen[list[i].RecurrenceID] = true
+	}
+	return false
 }
 
 // object is a calendar object as lines and as what they mean.
@@ -147,7 +155,9 @@ type applier struct {
 	m                 *Message
 	originator, owner cua.Address
 	old, msg          object
-	known             *series // of the master in old
+	known             *series         // of the master in old
+	newMaster         bool            // a REQUEST brings one
+	brought           map[string]bool // TZIDs that the message defines anew
 
 	copied int            // octets of the stored object that were copied into further components
 	gone   map[*node]bool // overrides that were cancelled
@@ -195,6 +205,13 @@ func (a *applier) matches() Outcome {
 }
 
 func (a *applier) apply() Outcome {
+	if c := a.msg.find(""); c != nil && methodOf(a.m.Method) == mREQUEST {
+		a.newMaster = a.takes(c)
+	}
+	a.shareZones()
+	if repeats(a.msg.in.msg.Instances) {
+		return Unsupported
+	}
 	switch methodOf(a.m.Method) {
 	case mREQUEST:
 		return a.request()

@@ -43,6 +43,7 @@ func (a *applier) cancelAll(c *instance) bool {
 func markCancelled(old, c *instance) {
 	old.node.set(newProperty("STATUS:CANCELLED"))
 	if c.Sequence > old.Sequence {
+		old.Sequence = c.Sequence
 		old.node.set(newProperty("SEQUENCE:" + strconv.Itoa(c.Sequence)))
 	}
 	stamp(old, c)
@@ -51,6 +52,7 @@ func markCancelled(old, c *instance) {
 // stamp moves the stored DTSTAMP up to that of the message.
 func stamp(old, c *instance) {
 	if c.DTStamp.After(old.DTStamp) {
+		old.DTStamp = c.DTStamp
 		old.node.set(newProperty("DTSTAMP:" + utc(c.DTStamp)))
 	}
 }

@@ -4,23 +4,22 @@ import "slices"
 
 // request applies a REQUEST (RFC 5546 §3.2.2, §3.4.2).
 func (a *applier) request() Outcome {
-	changed, newMaster := false, false
+	changed := false
 	for i := range a.msg.insts {
 		c := &a.msg.insts[i]
 		if !a.takes(c) {
 			continue
 		}
 		changed = true
-		newMaster = newMaster || c.RecurrenceID == ""
 		a.put(c)
 	}
 	if !changed {
 		return Unchanged
 	}
-	if newMaster {
+	if a.newMaster {
 		a.dropContradicted()
 	}
-	a.mergeZones(newMaster)
+	a.mergeZones()
 	return Stored
 }
 
@@ -30,7 +29,7 @@ func (a *applier) takes(c *instance) bool {
 		return !older(c.Instance, old.Instance)
 	}
 	s := a.series()
-	if c.RecurrenceID == "" || s == nil {
+	if c.RecurrenceID == "" || s == nil || a.newMaster { // with its master it belongs to the new state of the whole
 		return true
 	}
 	if master := s.master; c.Sequence != master.Sequence || !c.DTStamp.Before(master.DTStamp) {
@@ -56,7 +55,7 @@ func (a *applier) put(c *instance) {
 	} else {
 		if s := a.series(); s != nil && c.RecurrenceID != "" {
 			a.keep(n, s.own, methodOf(a.m.Method) != mADD && unmoved(c, s.master))
-			s.include(c.RecurrenceID)
+			s.include(c.in, c.draft.recur)
 		}
 		a.insert(n)
 		a.old.insts = append(a.old.insts, placed)
@@ -123,36 +122,6 @@ func (o *object) drop(gone map[*node]bool) {
 	o.insts = slices.DeleteFunc(o.insts, func(c instance) bool { return gone[c.node] })
 }
 
-// mergeZones brings the message's VTIMEZONEs along; one that is already there is replaced only when a new master is what
-// it is for.
-func (a *applier) mergeZones(replace bool) {
-	root := a.old.root
-	have := map[string]int{}
-	at := len(root.items) // before the first component
-	for i, it := range root.items {
-		if it.comp == nil {
-			continue
-		}
-		at = min(at, i)
-		if id := it.comp.first("TZID"); id != nil && it.comp.name == "VTIMEZONE" {
-			have[id.value] = i
-		}
-	}
-	var add []item
-	for _, z := range a.msg.root.comps("VTIMEZONE") {
-		id := z.first("TZID")
-		if id == nil {
-			continue
-		}
-		if i, ok := have[id.value]; !ok {
-			add = append(add, item{comp: z})
-		} else if replace {
-			root.items[i].comp = z
-		}
-	}
-	root.items = slices.Insert(root.items, at, add...)
-}
-
 // addInstance applies an ADD (RFC 5546 §3.2.4, §3.4.4): its component becomes an override of a new RDATE.
 func (a *applier) addInstance() Outcome {
 	if len(a.msg.insts) != 1 {
@@ -186,6 +155,6 @@ func (a *applier) addInstance() Outcome {
 		s.added = append(s.added, newProperty("RDATE"+start.timeParams()+":"+start.value))
 	}
 	a.put(&instance{&inst, c.in, &d, n})
-	a.mergeZones(false)
+	a.mergeZones()
 	return Stored
 }

@@ -121,7 +121,7 @@ func (in *inspector) take(l *contentLine) *Error {
 		if open[1] == in.msg.Component {
 			return in.mainProperty(l)
 		}
-		if open[1] == "VTIMEZONE" && l.name == "TZID" {
+		if open[1] == "VTIMEZONE" && l.name == "TZID" && in.zoneName == "" {
 			in.zoneName = l.value
 		}
 	case 3:

@@ -12,28 +12,36 @@ type series struct {
 	master *instance
 	dtst   *property // its DTSTART
 	rules  []*property
-	ex, rd map[string]bool // recurrence ids that EXDATE and RDATE name
-	back   bool            // some id left ex: the EXDATE lines must follow
-	added  []*property     // EXDATE and RDATE lines to add
+	ex, rd map[spot]bool // what EXDATE and RDATE name
+	back   bool          // some spot left ex: the EXDATE lines must follow
+	added  []*property   // EXDATE and RDATE lines to add
 	own    belongings
 	size   int // octets of the master
+}
+
+// spot is where on the clock of the series' DTSTART an instance is: a floating series has instances of no known instant.
+type spot struct {
+	sec  int64
+	date bool
 }
 
 func seriesOf(master *instance) *series {
 	n := master.node
 	s := &series{in: master.in, master: master, dtst: n.first("DTSTART"), rules: n.lines("RRULE"), size: n.size()}
-	s.ex, s.rd = s.ids("EXDATE"), s.ids("RDATE")
+	s.ex, s.rd = s.spots("EXDATE"), s.spots("RDATE")
 	return s
 }
 
-// ids reads all values of EXDATE or RDATE once.
-func (s *series) ids(name string) map[string]bool {
-	out := map[string]bool{}
+// spots reads all values of EXDATE or RDATE once.
+func (s *series) spots(name string) map[spot]bool {
+	out := map[spot]bool{}
 	for _, p := range s.master.node.lines(name) {
 		for list, more := p.value, true; more; {
 			var v string
 			v, list, more = nextValue(list)
-			out[s.idOf(p, v)] = true
+			if at, ok := s.spotOf(p, v); ok {
+				out[at] = true
+			}
 		}
 	}
 	return out
@@ -41,40 +49,51 @@ func (s *series) ids(name string) map[string]bool {
 
 // has says whether the series has the instance at m, a time of in's zones. Where finding out would be unbounded work, it has.
 func (s *series) has(in *inspector, m moment) bool {
-	id := in.recurrenceID(m)
-	if s.ex[id] {
-		return false
-	}
-	start := s.master.draft.start
-	if s.in.recurrenceID(start) == id || s.rd[id] {
-		return true
-	}
-	if start.form == formNone || (start.form == formDate) != (m.form == formDate) {
-		return false
-	}
-	local, ok := s.local(in, m)
+	at, ok := s.spot(in, m)
 	if !ok {
 		return true
 	}
+	if s.ex[at] {
+		return false
+	}
+	if s.rd[at] {
+		return true
+	}
+	start := s.master.draft.start
+	if start.form == formNone || (start.form == formDate) != at.date {
+		return false
+	}
+	if start.sec == at.sec {
+		return true
+	}
 	for _, p := range s.rules {
-		if s.occurs(p.value, start.sec, local) {
+		if s.occurs(p.value, start.sec, at.sec) {
 			return true
 		}
 	}
 	return false
 }
 
-// local is m on the clock of the series' DTSTART.
+// local is m on the clock of the series' DTSTART. In the same zone that is m as written: through UTC and back, a time that the
+// clock skips would become another.
 func (s *series) local(in *inspector, m moment) (int64, bool) {
 	start := s.master.draft.start
 	if m.form == formDate || m.form == formFloating || start.form == formDate || start.form == formFloating {
 		return m.sec, true
 	}
+	if m.form == formZoned && start.form == formZoned && in.zones.list[m.zone].name == s.in.zones.list[start.zone].name {
+		return m.sec, true
+	}
 	t, ok := in.zones.instant(m)
-	if !ok || start.form == formUTC {
+	if !ok || start.form != formZoned {
 		return t, ok
 	}
 	return s.in.zones.local(start.zone, t)
+}
+
+func (s *series) spot(in *inspector, m moment) (spot, bool) {
+	local, ok := s.local(in, m)
+	return spot{local, m.form == formDate}, ok
 }
 
 // occurs says whether a rule that starts at start has an occurrence at t: it has one more up to t than before t.
@@ -96,21 +115,21 @@ func (s *series) occurs(value string, start, t int64) bool {
 	return !exact || upTo > before && (r.count == 0 || upTo <= r.count)
 }
 
-// idOf is the recurrence id of one value of an EXDATE or RDATE.
-func (s *series) idOf(p *property, v string) string {
+// spotOf is that of one value of an EXDATE or RDATE.
+func (s *series) spotOf(p *property, v string) (spot, bool) {
 	v, _, _ = cut(v, '/')
 	m, ok := parseMoment(v)
 	if !ok {
-		return ""
+		return spot{}, false
 	}
 	if p.tzid != "" && m.form == formFloating {
 		i := s.in.zones.index(p.tzid)
 		if i < 0 {
-			return ""
+			return spot{}, false
 		}
 		m.form, m.zone = formZoned, int16(i)
 	}
-	return s.in.recurrenceID(m)
+	return s.spot(s.in, m)
 }
 
 // value writes an instance the way the series writes its DTSTART: parameters, colon, value. It fails when the zones differ
@@ -137,17 +156,20 @@ func (s *series) value(in *inspector, m moment) (string, bool) {
 // exclude makes the instance an EXDATE.
 func (s *series) exclude(in *inspector, m moment) bool {
 	value, ok := s.value(in, m)
-	if id := in.recurrenceID(m); ok && !s.ex[id] {
-		s.ex[id] = true
+	if !ok {
+		return false
+	}
+	if at, _ := s.spot(in, m); !s.ex[at] {
+		s.ex[at] = true
 		s.added = append(s.added, newProperty("EXDATE"+value))
 	}
-	return ok
+	return true
 }
 
 // include takes the instance out of the EXDATEs; flush does it to the lines.
-func (s *series) include(id string) {
-	if s.ex[id] {
-		delete(s.ex, id)
+func (s *series) include(in *inspector, m moment) {
+	if at, ok := s.spot(in, m); ok && s.ex[at] {
+		delete(s.ex, at)
 		s.back = true
 	}
 }
@@ -169,12 +191,18 @@ func (s *series) flush() {
 	n.add(s.added...)
 }
 
+// excludes says whether a value of EXDATE is to stay; one that we cannot place stays.
+func (s *series) excludes(p *property, v string) bool {
+	at, ok := s.spotOf(p, v)
+	return !ok || s.ex[at]
+}
+
 // keeps says whether an EXDATE line still excludes something.
 func (s *series) keeps(p *property) bool {
 	for list, more := p.value, true; more; {
 		var v string
 		v, list, more = nextValue(list)
-		if s.ex[s.idOf(p, v)] {
+		if s.excludes(p, v) {
 			return true
 		}
 	}
@@ -188,7 +216,7 @@ func (s *series) trimmed(p *property) *property {
 	for list, more := p.value, true; more; {
 		var v string
 		v, list, more = nextValue(list)
-		if s.ex[s.idOf(p, v)] {
+		if s.excludes(p, v) {
 			keep = append(keep, v)
 		} else {
 			dropped = true
