@@ -18,7 +18,6 @@ func (e *Error) Error() string {
 // Reason codes: stable, printed by the command line, counted in metrics.
 const (
 	ReasonMissing          = "signature-missing"
-	ReasonTooMany          = "signature-too-many"
 	ReasonSyntax           = "signature-syntax"
 	ReasonVersion          = "signature-version"
 	ReasonAlgorithm        = "signature-algorithm"

@@ -129,12 +129,17 @@ func (r *Receiver) deliverShare(ctx context.Context, m *Message, s *share) (err 
 		result, ok := resultFor(results, i, rc)
 		if !ok || result.Status.Code == "" {
 			rc.settle(ischedule.StatusUnavailable, "", nil)
+			err = errNoResult
 			continue
 		}
-		r.settleResult(m, rc, result)
+		if unusable := r.settleResult(m, rc, result); unusable != nil {
+			err = unusable
+		}
 	}
-	return nil
+	return err
 }
+
+var errNoResult = errors.New("the back end says nothing about a recipient")
 
 func (s *share) settleAll(status ischedule.RequestStatus) {
 	for _, rc := range s.recipients {
@@ -155,20 +160,21 @@ func resultFor(results []backend.Result, i int, rc *recipient) (backend.Result, 
 	return backend.Result{}, false
 }
 
-// settleResult takes over what the back end answered for one recipient.
-func (r *Receiver) settleResult(m *Message, rc *recipient, res backend.Result) {
+// settleResult takes over what the back end answered for one recipient. The error, for the log, is that it cannot be used.
+func (r *Receiver) settleResult(m *Message, rc *recipient, res backend.Result) error {
 	if hides(rc) && refusesUser(res.Status) {
 		rc.settle(ischedule.StatusNoAuthority, "", nil)
-		return
+		return nil
 	}
 	rc.settle(res.Status, res.Description, nil)
 	if !m.asksFreeBusy() || !res.Status.Success() {
-		return
+		return nil
 	}
 	data, err := freeBusyAnswer(m, rc, res.CalendarData, r.cfg.Now())
 	if err != nil {
 		rc.settle(ischedule.StatusUnavailable, "", nil)
-		return
+		return fmt.Errorf("free/busy answer: %w", err)
 	}
 	rc.result.CalendarData = data
+	return nil
 }

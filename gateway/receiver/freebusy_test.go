@@ -239,5 +239,8 @@ func TestFreeBusyUnreadable(t *testing.T) {
 		if strings.Contains(body, "calendar-data") || !strings.Contains(body, ">5.1") {
 			t.Errorf("%q: %s", data, body)
 		}
+		if log := w.log.String(); strings.Count(log, `msg="back end failed"`) != i+1 || strings.Contains(log, "guest") || strings.Contains(log, "soon") {
+			t.Errorf("%q: the log does not say so once, or says too much:\n%s", data, log)
+		}
 	}
 }

@@ -63,13 +63,13 @@ func (f *failure) refusal() *ischedule.Error {
 // signatureSyntax reads the signatures and checks what needs neither clock, key nor body: syntax, d= and s= as labels, content of h=,
 // alignment with the Originator (IS-DKIM-4, IS-DKIM-6, IS-DKIM-8).
 func (r *Receiver) signatureSyntax(_ context.Context, m *Message) *ischedule.Error {
-	values := m.http.Header.Values(ischedule.HeaderDKIMSignature)
-	if len(values) == 0 {
-		return (&failure{reason: dkim.ReasonMissing}).refusal()
+	values, err := dkim.Fields(m.http.Header)
+	if err != nil {
+		return failedAt(atSyntax, err).refusal()
 	}
 	var worst *failure
 	usable := false
-	for _, v := range values[:min(len(values), dkim.MaxSignatures)] {
+	for _, v := range values {
 		c := r.readSignature(m, v)
 		m.signatures = append(m.signatures, c)
 		usable = usable || c.failed == nil
