@@ -1,6 +1,7 @@
 package discovery_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/netguard/catest"
+	"github.com/calfed/calfed/gateway/resolver"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -109,6 +111,23 @@ func TestDNSSECMayBeDemanded(t *testing.T) {
 	if _, err := r.disc.Find(t.Context(), "peer.test", out); err != nil {
 		t.Errorf("an answer with AD: %v", err)
 	}
+
+	r = newRig(t, func(c *discovery.Config, _ *netguard.Config) { c.DNS = insecureTXT{c.DNS} })
+	r.dns.SetSecure(true)
+	p = r.peer(host("cal.peer.test"), serving("/.well-known/ischedule"))
+	r.zone(srv("peer.test", 0, "cal.peer.test", p.port), address("cal.peer.test", "127.0.0.1"), `_ischedules._tcp.peer.test. IN TXT "path=/evil"`)
+	if _, err := r.disc.Find(t.Context(), "peer.test", out); err != nil {
+		t.Errorf("a path without AD was taken: %v", err)
+	}
+}
+
+// insecureTXT is a DNS whose TXT answers nobody vouches for.
+type insecureTXT struct{ discovery.DNS }
+
+func (d insecureTXT) LookupTXT(ctx context.Context, name string) ([][]string, resolver.Answer, error) {
+	rrs, answer, err := d.DNS.LookupTXT(ctx, name)
+	answer.Secure = false
+	return rrs, answer, err
 }
 
 // Proves: IS-DISC-9

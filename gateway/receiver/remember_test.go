@@ -72,7 +72,7 @@ func signedLater(m *mail, d time.Duration) *mail {
 
 // Without a signed Message-ID the signature itself is the message's name.
 //
-// Proves: IS-RECV-10
+// Proves: IS-RECV-1, IS-RECV-10
 func TestReplayUnsignedID(t *testing.T) {
 	w := newWorld(t)
 	w.gw.answer = always(ischedule.StatusDelivered)
