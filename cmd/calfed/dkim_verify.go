@@ -39,18 +39,7 @@ func newVerifyCommand() *cobra.Command {
 				return err
 			}
 			report := v.verify(req)
-			if opt.output == outputJSON {
-				err = printJSON(cmd.OutOrStdout(), report)
-			} else {
-				err = report.print(cmd.OutOrStdout())
-			}
-			if err != nil {
-				return err
-			}
-			if !report.Verified {
-				return failed(nil)
-			}
-			return nil
+			return conclude(cmd.OutOrStdout(), opt.output, report, report.Verified)
 		},
 	}
 	f := cmd.Flags()

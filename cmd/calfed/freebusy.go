@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,19 +48,7 @@ func newFreeBusyCommand() *cobra.Command {
 				return notSent(cmd.OutOrStdout(), opt.output, err)
 			}
 			report := question.report(answer)
-			if opt.output == outputJSON {
-				err = printJSON(cmd.OutOrStdout(), report)
-			} else {
-				chart := chart{from: question.from, to: question.to, zone: time.Local, width: terminalWidth(), glyphs: terminalGlyphs()}
-				err = chart.print(cmd.OutOrStdout(), report.Attendees)
-			}
-			if err != nil {
-				return err
-			}
-			if !report.Answered {
-				return failed(nil)
-			}
-			return nil
+			return conclude(cmd.OutOrStdout(), opt.output, report, report.Answered)
 		},
 	}
 	f := cmd.Flags()
@@ -161,6 +150,12 @@ func (q *freeBusyQuestion) report(answer *ischedule.Response) *freeBusyReport {
 		report.Attendees = append(report.Attendees, one)
 	}
 	return report
+}
+
+// print draws the report for this terminal, in local time.
+func (r *freeBusyReport) print(w io.Writer) error {
+	chart := chart{from: r.From, to: r.To, zone: time.Local, width: terminalWidth(), glyphs: terminalGlyphs()}
+	return chart.print(w, r.Attendees)
 }
 
 // clip drops what lies outside the question, and free time.

@@ -32,18 +32,7 @@ func newLintCommand() *cobra.Command {
 				return err
 			}
 			report := newLintReport(c)
-			if output == outputJSON {
-				err = printJSON(cmd.OutOrStdout(), report)
-			} else {
-				err = report.print(cmd.OutOrStdout())
-			}
-			if err != nil {
-				return err
-			}
-			if report.Errors > 0 {
-				return failed(nil)
-			}
-			return nil
+			return conclude(cmd.OutOrStdout(), output, report, report.Errors == 0)
 		},
 	}
 	addOutputFlag(cmd, &output)

@@ -32,3 +32,20 @@ func printJSON(w io.Writer, v any) error {
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
+
+// report is what a command found out.
+type report interface{ print(w io.Writer) error }
+
+// conclude prints r, as JSON or for a person; the exit code is 1 unless the answer is yes.
+func conclude(w io.Writer, output string, r report, yes bool) error {
+	var err error
+	if output == outputJSON {
+		err = printJSON(w, r)
+	} else {
+		err = r.print(w)
+	}
+	if err != nil || yes {
+		return err
+	}
+	return failed(nil)
+}

@@ -51,18 +51,7 @@ func newPolicyExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if opt.output == outputJSON {
-				err = printJSON(cmd.OutOrStdout(), report)
-			} else {
-				err = report.print(cmd.OutOrStdout())
-			}
-			if err != nil {
-				return err
-			}
-			if !report.Allowed {
-				return failed(nil)
-			}
-			return nil
+			return conclude(cmd.OutOrStdout(), opt.output, report, report.Allowed)
 		},
 	}
 	f := cmd.Flags()

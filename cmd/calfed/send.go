@@ -52,18 +52,7 @@ func newSendCommand() *cobra.Command {
 				return notSent(cmd.OutOrStdout(), opt.output, err)
 			}
 			report := newSendReport(req, answer)
-			if opt.output == outputJSON {
-				err = printJSON(cmd.OutOrStdout(), report)
-			} else {
-				err = report.print(cmd.OutOrStdout())
-			}
-			if err != nil {
-				return err
-			}
-			if !report.Sent {
-				return failed(nil)
-			}
-			return nil
+			return conclude(cmd.OutOrStdout(), opt.output, report, report.Sent)
 		},
 	}
 	f := cmd.Flags()
