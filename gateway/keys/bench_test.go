@@ -17,3 +17,14 @@ func BenchmarkFindCached(b *testing.B) {
 		}
 	}
 }
+
+// A document of two keys.
+func BenchmarkKeyDocument(b *testing.B) {
+	doc := record(b) + "\r\n" + record(b) + "\r\n"
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, _ := keys.Read(keys.Lines(doc)); n != 2 {
+			b.Fatal(n)
+		}
+	}
+}
