@@ -15,6 +15,7 @@ const module = "github.com/calfed/calfed/"
 // lower: a package imports packages of lower numbers only.
 var floors = map[string]int{
 	"gateway/cua":               0,
+	"gateway/freshness":         0,
 	"gateway/ischedule":         1,
 	"gateway/dkim":              1,
 	"gateway/itip":              1,

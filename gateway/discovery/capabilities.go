@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/calfed/calfed/gateway/freshness"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/resolver"
 )
@@ -33,11 +34,9 @@ type document struct {
 }
 
 const (
-	defaultFresh = 5 * time.Minute
-	maxFresh     = 24 * time.Hour
-	reloadEvery  = time.Minute // IS-CAP-5
-	missFor      = time.Hour   // a guessed host that has no iSchedule service
-	silentFor    = 5 * time.Minute
+	reloadEvery = time.Minute // IS-CAP-5
+	missFor     = time.Hour   // a guessed host that has no iSchedule service
+	silentFor   = 5 * time.Minute
 )
 
 // fresh says whether doc may be used at now without asking.
@@ -128,7 +127,7 @@ func (d *Discoverer) fetch(ctx context.Context, s *settings, t *target, last *do
 	now := d.cfg.Now()
 	doc := &document{
 		url: plain(r.url), etag: r.header.Get("ETag"), size: len(r.body),
-		fetched: now, expires: now.Add(freshness(r.header, now)), steps: f.steps,
+		fetched: now, expires: now.Add(freshness.Of(r.header, now)), steps: f.steps,
 	}
 	if doc.named = f.named; f.named {
 		doc.names = t.names
@@ -156,40 +155,4 @@ func (d *Discoverer) fetch(ctx context.Context, s *settings, t *target, last *do
 func serialOf(h http.Header) (uint64, bool) {
 	n, err := strconv.ParseUint(strings.TrimSpace(h.Get(ischedule.HeaderCapabilities)), 10, 64)
 	return n, err == nil && n != 0
-}
-
-// freshness is how long a response may be used (RFC 9111 §4.2), as a private cache sees it.
-func freshness(h http.Header, now time.Time) time.Duration {
-	maxAge, found := time.Duration(0), false
-	for _, field := range h.Values("Cache-Control") {
-		for directive := range strings.SplitSeq(field, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-			switch strings.ToLower(name) {
-			case "no-store", "no-cache":
-				return 0
-			case "max-age":
-				n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-				if err != nil {
-					n = 0 // RFC 9111 §4.2.1: what cannot be read is stale
-				}
-				maxAge, found = time.Duration(n)*time.Second, true
-			}
-		}
-	}
-	switch {
-	case found:
-		if age, err := strconv.ParseUint(h.Get("Age"), 10, 31); err == nil {
-			maxAge -= time.Duration(age) * time.Second
-		}
-	case h.Get("Expires") != "":
-		if expires, err := http.ParseTime(h.Get("Expires")); err == nil {
-			if date, err := http.ParseTime(h.Get("Date")); err == nil {
-				now = date // both by the server's clock
-			}
-			maxAge = expires.Sub(now)
-		}
-	default:
-		maxAge = defaultFresh
-	}
-	return min(max(0, maxAge), maxFresh)
 }

@@ -2,11 +2,8 @@ package discovery
 
 import "context"
 
-// The parsers of what strangers publish.
-var (
-	TXTPath   = txtPath
-	Freshness = freshness
-)
+// TXTPath reads what strangers publish.
+var TXTPath = txtPath
 
 // UseWellKnownPort moves the well-known URI of a domain to a port that a test can have.
 func (d *Discoverer) UseWellKnownPort(port uint16) { d.wellKnownPort = port }

@@ -1,9 +1,7 @@
 package keys
 
-var (
-	Freshness = freshness
-	Lines     = lines
-)
+// Lines splits a key document.
+var Lines = lines
 
 // Read reports what newEntry makes of the lines of a document.
 func Read(texts []string) (records int, revoked bool) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/calfed/calfed/gateway/dkim"
+	"github.com/calfed/calfed/gateway/freshness"
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/resolver"
 )
@@ -111,7 +112,7 @@ func (l *Lookup) fetch(ctx context.Context, t resolver.SRV, id keyID) ([]string,
 	if len(body) > maxDocument {
 		return nil, 0, &permanentError{"document above 64 KiB"}
 	}
-	return lines(string(body)), freshness(resp.Header, l.cfg.Now()), nil
+	return lines(string(body)), freshness.Of(resp.Header, l.cfg.Now()), nil
 }
 
 func checkResponse(resp *http.Response) error {

@@ -1,17 +1,24 @@
-package keys
+// Package freshness says how long an HTTP response may be used without asking again (RFC 9111 §4.2), as a private cache
+// sees it: capabilities documents (IS-CAP-5) and key documents (IS-DKIM-12). It stores nothing and knows no clock.
+package freshness
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// unstated is how long a document without any word about it is believed.
-const unstated = 5 * time.Minute
+const (
+	unstated = 5 * time.Minute // how long a response without any word about it is believed
+	most     = 24 * time.Hour
+)
 
-// freshness is how long a response may be used (RFC 9111 §4.2), 0 when not at all.
-func freshness(h http.Header, now time.Time) time.Duration {
+// Of is how long a response with this header, come at now, may be used: a day at most, 0 when not at all.
+func Of(h http.Header, now time.Time) time.Duration { return min(stated(h, now), most) }
+
+func stated(h http.Header, now time.Time) time.Duration {
 	maxAge := time.Duration(-1)
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
@@ -43,14 +50,15 @@ func freshness(h http.Header, now time.Time) time.Duration {
 	return unstated
 }
 
-// seconds reads a delta-seconds; what cannot be read is none, what is more than a day is a day.
+// seconds reads a delta-seconds (RFC 9111 §1.2.2): what cannot be read is 0, what is too large 2³¹.
 func seconds(s string) time.Duration {
+	const largest = 1 << 31
 	n, err := strconv.ParseUint(s, 10, 64)
-	const day = 24 * 60 * 60
-	if err != nil && s != "" && strings.Trim(s, "0123456789") == "" {
-		n = day
-	} else if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		n = largest
+	case err != nil:
 		return 0
 	}
-	return time.Duration(min(n, day)) * time.Second
+	return time.Duration(min(n, largest)) * time.Second
 }
