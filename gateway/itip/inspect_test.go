@@ -181,7 +181,7 @@ END:VCALENDAR
 	}
 }
 
-// Proves: IS-ITIP-1
+// Proves: IS-ITIP-1, IS-ITIP-2
 func TestOneOfEach(t *testing.T) {
 	second := func(props string) []byte {
 		m := string(event())

@@ -25,7 +25,7 @@ const (
 	eve = "mailto:eve@evil.example"
 )
 
-// Proves: IS-RECV-4, IS-RECV-5
+// Proves: IS-RECV-4, IS-RECV-5, IS-ITIP-5
 func TestCheckParties(t *testing.T) {
 	for _, c := range []struct {
 		name       string

@@ -11,7 +11,7 @@ import (
 
 // Every error of D05 §6.1.2 is reached by the message that deserves it, and nothing of it is delivered.
 //
-// Proves: IS-RECV-2, IS-RECV-3, IS-RECV-4, IS-RECV-5, IS-RECV-6, IS-RECV-7, IS-CAP-4
+// Proves: IS-RECV-2, IS-RECV-3, IS-RECV-4, IS-RECV-5, IS-RECV-6, IS-RECV-7, IS-CAP-4, IS-ITIP-2
 func TestErrors(t *testing.T) {
 	guest := []string{"mailto:guest@gw.example"}
 	body := func(old, replacement string) func(testing.TB) *mail {
