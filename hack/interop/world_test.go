@@ -47,6 +47,7 @@ type world struct {
 	binary string
 	dns    string // host:port
 	ca     *authority
+	ports  ports
 	a, b   *organisation
 }
 
@@ -62,7 +63,8 @@ func newWorld(t *testing.T) *world {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: run make build first", err)
 	}
-	w := &world{t: t, binary: binary, dns: freeAddr(t, "udp"), ca: newAuthority(t)}
+	w := &world{t: t, binary: binary, ca: newAuthority(t)}
+	w.dns = w.ports.free(t)
 	w.a = w.organisation("example.org", "alice", "bob")
 	w.b = w.organisation("sender.example", "carol")
 	w.manifests(w.a, w.b)
@@ -78,10 +80,10 @@ func (w *world) organisation(domain string, users ...string) *organisation {
 	w.t.Helper()
 	o := &organisation{
 		domain: domain, host: "gw." + domain, users: users, dir: w.t.TempDir(),
-		public: freeAddr(w.t, "tcp"), submit: freeAddr(w.t, "tcp"), admin: freeAddr(w.t, "tcp"),
+		public: w.ports.free(w.t), submit: w.ports.free(w.t), admin: w.ports.free(w.t),
 		token: "token-of-" + domain,
 	}
-	httpAddr, imapAddr := freeAddr(w.t, "tcp"), freeAddr(w.t, "tcp")
+	httpAddr, imapAddr := w.ports.free(w.t), w.ports.free(w.t)
 	o.cyrus = "http://" + httpAddr
 	o.backend = o.cyrus + "/ischedule"
 	// Cyrus's own user must be able to reach its folder, which a test's folder below a private one would not allow
@@ -349,24 +351,28 @@ func (w *world) dav(o *organisation, user, method, url, body string, header ...s
 	return resp.StatusCode, string(answer)
 }
 
-// freeAddr is a port nobody listens on, below the range from which the system gives out ports by itself: nobody takes it
-// between this look and the server's start.
-func freeAddr(t *testing.T, network string) string {
+// ports gives out ports below the range from which the system does so by itself: nobody takes one between this look and
+// the server's start, and none is given out twice.
+type ports struct{ next int }
+
+func (p *ports) free(t *testing.T) string {
 	t.Helper()
+	if p.next == 0 {
+		p.next = 20000 + mathrand.IntN(10000)
+	}
 	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+mathrand.IntN(12000))
+		addr := fmt.Sprintf("127.0.0.1:%d", p.next)
+		p.next++
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			continue
 		}
 		_ = l.Close()
-		if network == "udp" {
-			u, err := net.ListenPacket("udp", addr)
-			if err != nil {
-				continue
-			}
-			_ = u.Close()
+		u, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
 		}
+		_ = u.Close()
 		return addr
 	}
 	t.Fatal("no free port")
