@@ -137,6 +137,7 @@ func TestBusyOnlyShowsOnlyWhetherTheUserIsBusy(t *testing.T) {
 	})
 }
 
+// Proves: IS-BACK-5
 func TestParseFreeBusy(t *testing.T) {
 	one := period("20261125T100000Z", "20261125T110000Z", "BUSY")
 	for _, c := range []struct {
