@@ -18,7 +18,7 @@ var floors = map[string]int{
 	"gateway/freshness":         0,
 	"gateway/ischedule":         1,
 	"gateway/dkim":              1,
-	"gateway/itip":              1,
+	"gateway/itip":              2, // holds messages against capabilities
 	"gateway/resolver":          10,
 	"gateway/resolver/dnstest":  10,
 	"gateway/netguard":          11,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/ischedule"
@@ -102,26 +101,12 @@ func (r *Receiver) parties(_ context.Context, m *Message) *ischedule.Error {
 
 // enforce holds the message against the capabilities document: what is advertised is true (IS-CAP-4, IS-ITIP-3).
 func (r *Receiver) enforce(_ context.Context, m *Message) *ischedule.Error {
-	caps, msg := &r.gateway().Capabilities, m.ITIP
-	refuse := func(name ischedule.ErrorName, description string) *ischedule.Error {
-		return &ischedule.Error{Name: name, Status: http.StatusForbidden, Reason: string(name), Description: description}
+	x := m.ITIP.Exceeds(&r.gateway().Capabilities)
+	if x == nil {
+		return nil
 	}
-	switch {
-	case !caps.Allows(msg.Component, msg.Method):
-		return invalidMessage(http.StatusForbidden, "message-not-supported", "The capabilities do not list this component and method.")
-	case msg.InlineAttachment && !caps.Attachments.Inline, msg.ExternalAttachment && !caps.Attachments.External:
-		return refuse(ischedule.AttachmentTypeNotSupported, "This kind of attachment is not accepted.")
-	case !caps.MinDateTime.IsZero() && !msg.Earliest.IsZero() && msg.Earliest.Before(caps.MinDateTime):
-		return refuse(ischedule.MinDateTime, "A date is before min-date-time.")
-	case !caps.MaxDateTime.IsZero() && msg.Latest.After(caps.MaxDateTime):
-		return refuse(ischedule.MaxDateTime, "A date is after max-date-time.")
-	case caps.MaxInstances > 0 && (msg.Endless || msg.Count > caps.MaxInstances):
-		return refuse(ischedule.MaxInstances, "The message has more recurrence instances than max-instances.")
+	return &ischedule.Error{
+		Name: x.Name, Status: http.StatusForbidden, Reason: x.Reason,
+		Description: "This is more than the capabilities offer: " + x.Detail + ".",
 	}
-	for _, scale := range msg.RScales {
-		if !slices.Contains(caps.RScales, scale) {
-			return invalidMessage(http.StatusForbidden, "rscale-not-supported", "The capabilities do not list this RSCALE.")
-		}
-	}
-	return nil
 }

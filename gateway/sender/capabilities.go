@@ -33,25 +33,11 @@ func excluded(c *ischedule.Capabilities, m *itip.Message, size int) *exclusion {
 		return &exclusion{ischedule.VersionNotSupported, "it does not speak iSchedule " + ischedule.Version}
 	case !takesICalendar(c.DataTypes):
 		return &exclusion{ischedule.InvalidCalendarDataType, "it does not take text/calendar 2.0"}
-	case !c.Allows(m.Component, m.Method):
-		return &exclusion{ischedule.InvalidSchedulingMessage, "it does not take " + m.Method + " of " + m.Component}
 	case c.MaxContentLength > 0 && int64(size) > c.MaxContentLength:
-		return &exclusion{ischedule.MaxContentLength, "the message is larger than its max-content-length"}
-	case m.InlineAttachment && !c.Attachments.Inline:
-		return &exclusion{ischedule.AttachmentTypeNotSupported, "it takes no inline attachments"}
-	case m.ExternalAttachment && !c.Attachments.External:
-		return &exclusion{ischedule.AttachmentTypeNotSupported, "it takes no external attachments"}
-	case !c.MinDateTime.IsZero() && !m.Earliest.IsZero() && m.Earliest.Before(c.MinDateTime):
-		return &exclusion{ischedule.MinDateTime, "a date is before its min-date-time"}
-	case !c.MaxDateTime.IsZero() && m.Latest.After(c.MaxDateTime):
-		return &exclusion{ischedule.MaxDateTime, "a date is after its max-date-time"}
-	case c.MaxInstances > 0 && (m.Endless || m.Count > c.MaxInstances):
-		return &exclusion{ischedule.MaxInstances, "the message has more instances than its max-instances"}
+		return &exclusion{ischedule.MaxContentLength, "the message is larger than max-content-length"}
 	}
-	for _, scale := range m.RScales {
-		if !slices.Contains(c.RScales, scale) {
-			return &exclusion{ischedule.InvalidSchedulingMessage, "it does not take RSCALE=" + scale}
-		}
+	if x := m.Exceeds(c); x != nil {
+		return &exclusion{x.Name, x.Detail}
 	}
 	return nil
 }
