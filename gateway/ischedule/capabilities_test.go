@@ -277,7 +277,7 @@ func TestAllows(t *testing.T) {
 	}
 }
 
-// Proves: IS-CAP-8
+// Proves: IS-CAP-4, IS-CAP-8
 func TestCapabilitiesRoundTrip(t *testing.T) {
 	word := rapid.StringMatching(`[A-Z][A-Z0-9-]{0,8}`)
 	instant := rapid.Custom(func(t *rapid.T) time.Time { return time.Unix(rapid.Int64Range(1, 4e9).Draw(t, "unix"), 0).UTC() })

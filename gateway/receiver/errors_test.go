@@ -56,6 +56,8 @@ func TestErrors(t *testing.T) {
 		{"no METHOD", body("METHOD:REQUEST\r\n", ""), nil, "400 invalid-scheduling-message"},
 		{"Content-Type names another method", field("Content-Type", "text/calendar; component=VEVENT; method=CANCEL"), nil, "400 invalid-scheduling-message"},
 		{"Content-Type names another component", field("Content-Type", "text/calendar; component=VTODO; method=REQUEST"), nil, "400 invalid-scheduling-message"},
+		{"Content-Type names no method", field("Content-Type", "text/calendar; component=VEVENT"), nil, "400 invalid-scheduling-message"},
+		{"Content-Type names no component", field("Content-Type", "text/calendar; method=REQUEST"), nil, "400 invalid-scheduling-message"},
 		{"Content-Type names none", field("Content-Type", "text/calendar"), nil, "400 invalid-scheduling-message"},
 		{"PUBLISH", func(t testing.TB) *mail {
 			return message(t, "1", "VEVENT", "PUBLISH", "mailto:boss@sender.example", guest, event("PUBLISH", "1", guest...))

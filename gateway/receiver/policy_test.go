@@ -17,7 +17,7 @@ import (
 
 // The policy is asked per recipient domain; the request fails as a whole only when all fall alike.
 //
-// Proves: IS-RECV-1, IS-RECV-9, IS-STAT-1, IS-CAP-4, IS-ADDR-1, IS-ITIP-2
+// Proves: IS-RECV-1, IS-RECV-9, IS-STAT-1, IS-CAP-4, IS-ADDR-1, IS-ITIP-2, IS-RECV-7
 func TestPolicyPerRecipient(t *testing.T) {
 	const guest, guest2, amy, narrow, foreign = "mailto:guest@gw.example", "mailto:guest2@gw.example", "mailto:amy@two.example",
 		"mailto:guest@narrow.example", "mailto:eve@foreign.example"

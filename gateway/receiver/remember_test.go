@@ -19,6 +19,10 @@ import (
 // Proves: IS-RECV-10
 func TestReplay(t *testing.T) {
 	day := [2]string{"20261125T000000Z", "20261126T000000Z"}
+	counter := func(originator string) *mail {
+		body := strings.Replace(event("COUNTER", "uid-1", "ann@sender.example", "bob@sender.example"), "ORGANIZER:mailto:boss@sender", "ORGANIZER:mailto:guest@gw", 1)
+		return message(t, "1", "VEVENT", "COUNTER", originator, []string{"mailto:guest@gw.example"}, body)
+	}
 	for _, tt := range []struct {
 		name       string
 		first      *mail
@@ -37,6 +41,12 @@ func TestReplay(t *testing.T) {
 		{"another Message-ID", invitation(t, "1"), withBody(invitation(t, "2"), "uid-2", "uid-1"), 0, delivered, "delivered", 2},
 		{"the Message-ID with another body", invitation(t, "1"), withBody(invitation(t, "1"), "Secret", "Public"), 0, "403 verification-failed", "replay-conflict", 1},
 		{"the Message-ID with other recipients", invitation(t, "1"), invitation(t, "1", "mailto:guest2@gw.example"), 0, "403 verification-failed", "replay-conflict", 1},
+		{"the Message-ID and body with a recipient less", invitation(t, "1", "mailto:guest@gw.example", "mailto:guest2@gw.example"),
+			invitation(t, "1", "mailto:guest@gw.example", "mailto:guest2@gw.example").set("Recipient", "mailto:guest2@gw.example"), 0,
+			"403 verification-failed", "replay-conflict", 1},
+		{"the Message-ID and body of another Originator", counter("mailto:ann@sender.example"), counter("mailto:bob@sender.example"), 0,
+			"403 verification-failed", "replay-conflict", 1},
+		{"all of it, signed by another domain", invitation(t, "1"), invitation(t, "1").sign(t, "hosting.example", "ed", "other.ed25519.pem"), 0, delivered, "delivered", 2},
 		{"the Message-ID of another peer", invitation(t, "1"), func() *mail {
 			guest := []string{"mailto:guest@gw.example"}
 			m := message(t, "1", "VEVENT", "REQUEST", "mailto:boss@elsewhere.example", guest, strings.ReplaceAll(event("REQUEST", "uid-1", guest...), "boss@sender", "boss@elsewhere"))
@@ -48,7 +58,10 @@ func TestReplay(t *testing.T) {
 		{"and no longer than that", invitation(t, "1"), invitation(t, "1"), 361 * time.Second, "403 verification-failed", dkim.ReasonExpired, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, func(w *world) { w.dns.txt["ed._domainkey.elsewhere.example"] = record(t, "other.ed25519.pem") })
+			w := newWorld(t, func(w *world) {
+				w.dns.txt["ed._domainkey.elsewhere.example"] = record(t, "other.ed25519.pem")
+				w.policy("sender").Inbound.ThirdPartySigners = []string{"hosting.example"}
+			})
 			w.gw.answer = talkative
 			first := w.send(tt.first)
 			if !strings.HasPrefix(first, "200") {
