@@ -33,8 +33,8 @@ func newSendCommand() *cobra.Command {
 			"process with the configuration in a folder, by the very same code. The Originator is the ORGANIZER\n" +
 			"of what organizers send (REQUEST, ADD, CANCEL, DECLINECOUNTER), else the only ATTENDEE; --from\n" +
 			"names another one.\n\n" +
-			"Ends with 0 when every recipient's calendar service took the message, with 1 when one did not,\n" +
-			"with 2 when the message could not be handed over at all.",
+			"Ends with 0 when every recipient's calendar service took the message, with 1 when one did not or\n" +
+			"your gateway refused the message, with 2 when there was nothing to send or nobody to give it to.",
 		Example: "  calfed send invite.ics --to bob@example.net --submit https://localhost:8444 --token-file token\n" +
 			"  calfed send invite.ics --to bob@example.net,eve@example.com --manifests ./config\n" +
 			"  calfed send - --to ann@example.org --from bob@example.net --manifests ./config -o json < reply.ics",
