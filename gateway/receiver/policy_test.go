@@ -61,6 +61,10 @@ func TestPolicyPerRecipient(t *testing.T) {
 		}), invitation(t, "1", guest), "403 originator-denied", 0},
 		{"Content-Type without parameters where the policy allows it", senderPolicy(func(in *snapshot.Inbound) { in.ContentTypeParametersOptional = true }),
 			invitation(t, "1", guest).set("Content-Type", "text/calendar"), "200 " + guest + " 2.0", 1},
+		{"Content-Type without parameters where no policy decides", func(w *world) {
+			w.snap.Domains[2].Policies = nil
+			w.snap.Gateway.DefaultAction = snapshot.Allow
+		}, invitation(t, "1", amy).set("Content-Type", "text/calendar"), "400 invalid-scheduling-message", 0},
 		{"no parameters, and a policy that takes less", senderPolicy(func(in *snapshot.Inbound) {
 			in.ContentTypeParametersOptional = true
 			in.Messages = []snapshot.Messages{{Component: "VEVENT", Methods: []string{"CANCEL"}}}
