@@ -52,8 +52,8 @@ func (b *addressBook) add(raw string) int {
 	if addr, err := cua.Parse(raw); err == nil {
 		if at = b.known(addr); at < 0 {
 			if b.list == nil {
-				b.list = make([]cua.Address, 0, 8)
-				b.spelled = make([]spelling, 0, 8)
+				b.list = make([]cua.Address, 0, fewAddresses)
+				b.spelled = make([]spelling, 0, fewAddresses)
 			}
 			at = len(b.list)
 			b.list = append(b.list, addr)

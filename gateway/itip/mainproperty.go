@@ -135,7 +135,7 @@ func (in *inspector) addAttendee(l *contentLine) *Error {
 		return tooLarge("attendees", l.num, "too many attendees")
 	}
 	if in.attendees == nil {
-		in.attendees = make([]Attendee, 0, 8)
+		in.attendees = make([]Attendee, 0, 16)
 	}
 	in.attendees = append(in.attendees, Attendee{a, partStat(l.partStat)})
 	return nil
