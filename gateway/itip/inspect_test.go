@@ -222,7 +222,7 @@ func TestOneOfEach(t *testing.T) {
 
 // A REPLY for several instances has one ATTENDEE over all of them.
 //
-// Proves: IS-ITIP-1, IS-ITIP-5
+// Proves: IS-ITIP-5
 func TestReplyOfSeveralInstancesHasOneAttendee(t *testing.T) {
 	one := string(message("REPLY", "VEVENT", "RECURRENCE-ID:20261125T140000Z"))
 	start, end := strings.Index(one, "BEGIN:VEVENT"), strings.Index(one, "END:VCALENDAR")
@@ -234,7 +234,6 @@ func TestReplyOfSeveralInstancesHasOneAttendee(t *testing.T) {
 	}
 }
 
-// Proves: IS-ITIP-1
 func TestComponentsWithoutTablesAreReported(t *testing.T) {
 	for _, kind := range []string{"VJOURNAL", "VPOLL", "VAVAILABILITY"} {
 		if m := inspect(t, message("REQUEST", kind)); m.Component != kind {
@@ -325,7 +324,6 @@ func TestOtherDeparturesAreViolations(t *testing.T) {
 	}
 }
 
-// Proves: IS-ITIP-1
 func TestGrammar(t *testing.T) {
 	wrap := func(lines string) []byte { return event(strings.ReplaceAll(lines, "\n", "\r\n")) }
 	for _, c := range []struct {
@@ -425,7 +423,6 @@ func TestNestedAttendeesAreNobody(t *testing.T) {
 	}
 }
 
-// Proves: IS-ITIP-1
 func TestLimits(t *testing.T) {
 	many := func(n int, line string) []byte {
 		var lines []string

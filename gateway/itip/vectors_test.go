@@ -10,7 +10,7 @@ import (
 
 // What other implementations really send passes, and its parties match.
 //
-// Proves: IS-ITIP-1, IS-RECV-4, IS-RECV-5
+// Proves: IS-RECV-4, IS-RECV-5
 func TestMessagesOfOtherImplementations(t *testing.T) {
 	for _, c := range []struct {
 		file, method, component, originator string
