@@ -177,6 +177,11 @@ func TestFreeBusyRate(t *testing.T) {
 	if got, want := ask(101, "mailto:guest@gw.example", "mailto:guest2@gw.example"), "200 mailto:guest@gw.example 5.1 mailto:guest2@gw.example 2.0"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	other := question(t, "other", "20261125T000000Z", "20261126T000000Z", "mailto:guest@gw.example").set("Originator", "mailto:ann@sender.example")
+	other.body = strings.Replace(other.body, "boss@sender", "ann@sender", 1)
+	if got := w.send(other); got != delivered {
+		t.Errorf("another Originator: %s", got)
+	}
 	w.now = w.now.Add(3 * time.Second)
 	again := question(t, "later", "20261125T000000Z", "20261126T000000Z", "mailto:guest@gw.example")
 	again.signedAt = w.now

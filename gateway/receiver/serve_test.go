@@ -234,7 +234,7 @@ func (m *mail) wire(t testing.TB, extra ...string) string {
 // A body is refused by its announced length before any of it is asked for; and a message that its header refuses is
 // refused without 100 Continue.
 //
-// Proves: IS-RECV-1, IS-RECV-2
+// Proves: IS-RECV-1, IS-RECV-2, IS-CAP-4
 func TestExpectContinue(t *testing.T) {
 	w := newWorld(t)
 	for name, tt := range map[string]struct {
