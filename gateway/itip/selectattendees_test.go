@@ -3,6 +3,7 @@ package itip_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -50,9 +51,10 @@ END:VCALENDAR
 
 // Proves: IS-SEND-3
 func TestSelectAttendeesLeavesExactlyTheRecipients(t *testing.T) {
-	body := message("REQUEST", "VFREEBUSY", "ATTENDEE:"+eve, "ATTENDEE:mailto:carol@receiver.example")
-	recipients := addresses(bob, eve)
-	got, err := itip.SelectAttendees(body, func(a cua.Address) bool { return a.Equal(recipients[0]) || a.Equal(recipients[1]) })
+	const room = "https://receiver.example/principals/room"
+	body := message("REQUEST", "VFREEBUSY", "ATTENDEE:"+eve, "ATTENDEE:mailto:carol@receiver.example", "ATTENDEE:"+room)
+	recipients := addresses(bob, eve, room)
+	got, err := itip.SelectAttendees(body, func(a cua.Address) bool { return slices.ContainsFunc(recipients, a.Equal) })
 	if err != nil {
 		t.Fatal(err)
 	}
