@@ -121,7 +121,20 @@ func readSRVID(name asn1.RawValue) (string, bool) {
 	if err != nil || !oid.Equal(oidDNSSRV) {
 		return "", false
 	}
-	var id string
-	rest, err = asn1.UnmarshalWithParams(rest, &id, "explicit,tag:0,ia5")
-	return id, err == nil && len(rest) == 0
+	// by hand: encoding/asn1 takes any kind of string where IA5String is asked for
+	var value, id asn1.RawValue
+	if rest, err = asn1.Unmarshal(rest, &value); err != nil || len(rest) > 0 ||
+		value.Class != asn1.ClassContextSpecific || value.Tag != 0 || !value.IsCompound {
+		return "", false
+	}
+	if rest, err = asn1.Unmarshal(value.Bytes, &id); err != nil || len(rest) > 0 ||
+		id.Class != asn1.ClassUniversal || id.Tag != asn1.TagIA5String || id.IsCompound {
+		return "", false
+	}
+	for _, c := range id.Bytes {
+		if c > 127 {
+			return "", false
+		}
+	}
+	return string(id.Bytes), true
 }

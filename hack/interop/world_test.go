@@ -207,6 +207,7 @@ func secret(out *bytes.Buffer, name string, data ...any) {
 func (w *world) startDNS() {
 	w.t.Helper()
 	var conf strings.Builder
+	conf.WriteString("local-ttl=60\n") // its own default, 0, would have every message look its key up again
 	for _, o := range []*organisation{w.a, w.b} {
 		_, port, _ := net.SplitHostPort(o.public)
 		conf.WriteString(w.run(o, "dns", o.domain, "--manifests", o.dir, "--format", "dnsmasq", "--port", port))
