@@ -38,9 +38,11 @@ func zoneString(s string) string {
 	return b.String()
 }
 
-// Dnsmasq writes records as lines of dnsmasq.conf. It gives them no time to live of their own: that is local-ttl.
+// Dnsmasq writes records as lines of dnsmasq.conf. It gives them no time to live of their own: that is local-ttl, which the
+// first line, a comment, asks for.
 func Dnsmasq(records []Record) string {
 	var b strings.Builder
+	b.WriteString("# set local-ttl, say to 3600: with dnsmasq's own 0, peers look up the key for every message\n")
 	for _, r := range records {
 		name := strings.TrimSuffix(r.Name, ".")
 		if r.SRV != nil {

@@ -151,6 +151,7 @@ func TestDnsmasq(t *testing.T) {
 	t.Parallel()
 	got := records.Dnsmasq(full)
 	want := strings.Join([]string{
+		`# set local-ttl, say to 3600: with dnsmasq's own 0, peers look up the key for every message`,
 		`srv-host=_domainkey_lookup._tcp.example.org,gw.example.org,443,0,0`,
 		`srv-host=_ischedules._tcp.example.org,gw.example.org,443,0,0`,
 		`txt-record=_ischedules._tcp.example.org,"path=/a \"quoted\\path"`,
