@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/echo"
 	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
@@ -40,6 +41,7 @@ type Gateway struct {
 	metrics       *metrics
 	shared        *receiver.Shared
 	senderMetrics *sender.Metrics
+	echoes        *echo.Memory
 
 	applyMu sync.Mutex // one Apply at a time
 
@@ -75,6 +77,7 @@ func New(opt Options) *Gateway {
 		metrics:       m,
 		shared:        &receiver.Shared{Metrics: receiver.NewMetrics(m.registry)},
 		senderMetrics: sender.NewMetrics(m.registry),
+		echoes:        echo.New(opt.Now),
 		started:       make(chan struct{}),
 	}
 }

@@ -6,22 +6,27 @@ import (
 	"sync/atomic"
 
 	"github.com/calfed/calfed/gateway/backend"
-	backendischedule "github.com/calfed/calfed/gateway/backend/ischedule"
 	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/sender"
+	"github.com/calfed/calfed/gateway/smarthost"
 	"github.com/calfed/calfed/gateway/snapshot"
 	"github.com/calfed/calfed/gateway/submission"
+	"github.com/calfed/calfed/gateway/submission/mail"
 )
 
 // generation is everything made for one snapshot. It lives until the last request that began on it has ended.
 type generation struct {
 	active   *snapshot.Active
 	receiver *receiver.Receiver
+	sender   *sender.Sender
 	submit   *submission.Handler
 	public   *tls.Config // of the public listener
 	submits  *tls.Config // of the submit listener
 	outside  *outside
-	owned    []backend.Backend // closed at the end; those of Options.Memory are not ours
+	relay    *smarthost.Client   // the smarthost; nil = none
+	relays   []*smarthost.Client // of IMIP back ends
+	mail     *mail.Handler       // nil = no mail is taken
+	owned    []backend.Backend   // closed at the end; those of Options.Memory are not ours
 
 	refs atomic.Int64 // one of the Gateway while it is current, one of each request
 }
@@ -43,6 +48,9 @@ func (gen *generation) release() {
 	for _, b := range gen.owned {
 		b.Close()
 	}
+	for _, r := range gen.relays {
+		r.Close()
+	}
 	gen.outside.release()
 }
 
@@ -62,7 +70,17 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 			gen.release()
 		}
 	}()
+	if server := s.Gateway.Submission.Smarthost; server != nil {
+		if gen.relay, err = smarthost.New(*server, gen.outside.guard, s.Gateway.Host); err != nil {
+			return nil, fmt.Errorf("gateway.submission.smarthost: %w", err)
+		}
+		gen.relays = append(gen.relays, gen.relay)
+	}
 	backends, err := g.backends(gen)
+	if err != nil {
+		return nil, err
+	}
+	fallbacks, err := g.fallbacks(gen)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +89,16 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 		Keys:     gen.outside.keys,
 		Backends: backends,
 		Shared:   g.shared,
+		Respond:  gen.respond,
 		Now:      g.opt.Now,
 		Log:      g.log,
 	})
-	out, err := sender.New(sender.Config{
+	gen.sender, err = sender.New(sender.Config{
 		Active:    active,
 		Finder:    gen.outside.discoverer,
 		Local:     gen.receiver,
+		Fallback:  fallbacks,
+		Echoes:    g.echoes,
 		Metrics:   g.senderMetrics,
 		UserAgent: g.userAgent(),
 		Now:       g.opt.Now,
@@ -86,7 +107,10 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 	if err != nil {
 		return nil, err
 	}
-	if gen.submit, err = submission.New(submission.Config{Active: active, Sender: out, Log: g.log}); err != nil {
+	if gen.submit, err = submission.New(submission.Config{Active: active, Sender: gen.sender, Log: g.log}); err != nil {
+		return nil, err
+	}
+	if gen.mail, err = g.mailHandler(gen); err != nil {
 		return nil, err
 	}
 	certificate, err := tls.X509KeyPair(s.Gateway.TLS.Certificate, s.Gateway.TLS.Key)
@@ -96,36 +120,4 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 	gen.public = serverTLS(&s.Gateway, certificate, tls.NoClientCert)
 	gen.submits = serverTLS(&s.Gateway, certificate, gen.submit.ClientAuth())
 	return gen, nil
-}
-
-// backends makes the back end of every domain; domains that are configured alike share one.
-func (g *Gateway) backends(gen *generation) (map[string]backend.Backend, error) {
-	byDomain := make(map[string]backend.Backend)
-	endpoints := make(map[snapshot.ISchedule]backend.Backend)
-	for i := range gen.active.Snapshot.Domains {
-		d := &gen.active.Snapshot.Domains[i]
-		switch d.Backend.Type {
-		case snapshot.BackendISchedule:
-			b, ok := endpoints[*d.Backend.ISchedule]
-			if !ok {
-				made, err := backendischedule.New(*d.Backend.ISchedule, gen.outside.guard, g.userAgent())
-				if err != nil {
-					return nil, fmt.Errorf("domain %s: back end: %w", d.Name, err)
-				}
-				b = made
-				endpoints[*d.Backend.ISchedule] = b
-				gen.owned = append(gen.owned, b)
-			}
-			byDomain[d.Name] = b
-		case snapshot.BackendMemory:
-			b, ok := g.opt.Memory[d.Name]
-			if !ok {
-				return nil, fmt.Errorf("domain %s: no memory back end was given", d.Name)
-			}
-			byDomain[d.Name] = b
-		default:
-			return nil, fmt.Errorf("domain %s: no back end of type %q", d.Name, d.Backend.Type)
-		}
-	}
-	return byDomain, nil
 }

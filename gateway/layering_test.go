@@ -19,6 +19,7 @@ var floors = map[string]int{
 	"gateway/ischedule":         1,
 	"gateway/dkim":              1,
 	"gateway/itip":              2, // holds messages against capabilities
+	"gateway/imip":              3,
 	"gateway/resolver":          10,
 	"gateway/resolver/dnstest":  10,
 	"gateway/netguard":          11,
@@ -30,9 +31,14 @@ var floors = map[string]int{
 	"gateway/backend":           12,
 	"gateway/backend/ischedule": 13,
 	"gateway/backend/memory":    13,
+	"gateway/smarthost":         12,
+	"gateway/echo":              13,
+	"gateway/backend/caldav":    14,
+	"gateway/backend/imip":      14,
 	"gateway/receiver":          20,
 	"gateway/sender":            20,
 	"gateway/submission":        21, // takes what the sender defines
+	"gateway/submission/mail":   22,
 	"gateway":                   30,
 }
 

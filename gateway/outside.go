@@ -19,6 +19,7 @@ type outside struct {
 	egress    snapshot.Egress
 	discovery snapshot.Discovery
 
+	dns        *resolver.Client
 	guard      *netguard.Guard
 	discoverer *discovery.Discoverer
 	keys       *keys.Lookup
@@ -42,7 +43,7 @@ func (g *Gateway) outsideFor(s *snapshot.Snapshot) (*outside, error) {
 		return nil, fmt.Errorf("gateway.egress.caBundle: %w", err)
 	}
 	dns := resolver.New(resolver.Config{Server: egress.Resolver, Now: g.opt.Now})
-	o := &outside{egress: egress, discovery: options}
+	o := &outside{egress: egress, discovery: options, dns: dns}
 	o.refs.Store(1)
 	o.guard = netguard.New(netguard.Config{
 		PeerCIDRs:    egress.PeerCIDRs,

@@ -26,6 +26,9 @@ type Result struct {
 	Status       ischedule.RequestStatus
 	CalendarData []byte
 	Description  string
+	// Respond is an iTIP message that the recipient's calendar owes the Originator at once: the REQUEST that answers a
+	// REFRESH (RFC 5546 §3.2.6). Whoever called Deliver sends it before it answers, and answers 5.1 when it cannot.
+	Respond []byte
 }
 
 // Backend delivers to one calendar system. Deliver returns one Result per recipient, in order, or an
@@ -42,3 +45,25 @@ func (unavailable) Error() string { return "calendar back end unavailable" }
 
 // ErrUnavailable marks transient failures: the sender may try again (503 or 5.1).
 var ErrUnavailable error = unavailable{}
+
+// Check is one step of a back end's test of itself.
+type Check struct {
+	Name     string // what was tried, for people: "find the user"
+	Expected string
+	Seen     string // never a credential
+	Cause    string // likely, with what to do; "" when OK
+	OK       bool
+	Skipped  bool // does not apply to this back end, or needs a step that failed
+}
+
+// Tester is a Backend that can try itself with a user's calendar: find the user, write, read and remove an event of its
+// own, ask free/busy. It leaves nothing behind. Steps come in order; it ends at the first that makes the others pointless.
+type Tester interface {
+	Test(ctx context.Context, user cua.Address) []Check
+}
+
+// Echoes is told what a back end is about to write, so that what the calendar server sends out because of it is known for an
+// echo (IS-SUB-3). echo.Memory implements it. Call it before the write leaves: servers send while they store.
+type Echoes interface {
+	Wrote(owner cua.Address, object []byte)
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/keys"
 	"github.com/calfed/calfed/gateway/snapshot"
@@ -25,9 +26,14 @@ type Config struct {
 	Keys     *keys.Lookup
 	Backends map[string]backend.Backend // by local domain; domains with equal back ends share one value
 	Shared   *Shared                    // nil = a fresh one
+	Respond  Respond                    // nil = a REFRESH that wants an answer gets 5.1
 	Now      func() time.Time           // nil = time.Now
 	Log      *slog.Logger               // nil = discard
 }
+
+// Respond sends what a local user's calendar owes the Originator at once (backend.Result.Respond): a message of from, who is
+// in a domain served here, to one calendar user. It returns when the message is delivered; the sender implements it.
+type Respond func(ctx context.Context, domain *snapshot.Domain, from, to cua.Address, body []byte) error
 
 // Receiver answers the iSchedule resource. It is an http.Handler for WellKnownPath (GET, HEAD, OPTIONS,
 // POST). It is immutable: a new snapshot gets a new Receiver over the same Shared. Safe for concurrent use.
@@ -133,4 +139,10 @@ func (r *Receiver) Local(ctx context.Context, req *ischedule.Request) (*ischedul
 		return nil, err
 	}
 	return m.response(), nil
+}
+
+// Mail runs a message of a stranger that came by mail, its Originator proven by DKIM and DMARC (package imip), through everything
+// that follows the signature: policy, iCalendar, iTIP, capabilities, replay memory, delivery. IS-SUB-2.
+func (r *Receiver) Mail(ctx context.Context, req *ischedule.Request) (*ischedule.Response, *ischedule.Error) {
+	panic("not written yet")
 }

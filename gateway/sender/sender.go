@@ -14,8 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/itip"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -30,15 +33,22 @@ type Local interface {
 	Local(ctx context.Context, req *ischedule.Request) (*ischedule.Response, *ischedule.Error)
 }
 
+// Echoes knows what a calendar server sends only because we wrote to it (IS-SUB-3); *echo.Memory implements it.
+type Echoes interface {
+	IsEcho(originator cua.Address, body []byte, msg *itip.Message) bool
+}
+
 // Config of a Sender.
 type Config struct {
 	Active    *snapshot.Active
 	Finder    Finder
-	Local     Local            // nil = recipients of this gateway get 5.2
-	Metrics   *Metrics         // nil = not counted
-	UserAgent string           // "" = "calfed"; without ", " (it is signed)
-	Now       func() time.Time // nil = time.Now
-	Log       *slog.Logger     // nil = discard
+	Local     Local                      // nil = recipients of this gateway get 5.2
+	Fallback  map[string]backend.Backend // by local domain: where messages for domains without iSchedule go (IS-SEND-7)
+	Echoes    Echoes                     // nil = nothing is an echo
+	Metrics   *Metrics                   // nil = not counted
+	UserAgent string                     // "" = "calfed"; without ", " (it is signed)
+	Now       func() time.Time           // nil = time.Now
+	Log       *slog.Logger               // nil = discard
 }
 
 // Sender sends. Safe for concurrent use.
@@ -87,6 +97,8 @@ type Submission struct {
 	Submitter string           // name, for the log
 	Domain    *snapshot.Domain // the domain it authenticated for: the Originator must be in it
 	Request   *ischedule.Request
+	// NoFallback: what has no iSchedule gets 5.2, because the submitter has another way itself, its own mail.
+	NoFallback bool
 }
 
 // Send delivers to every recipient and returns one result each, in the order of the request. The error is an overall

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -17,30 +18,42 @@ type signerFunc func() (*dkim.Signer, error)
 
 // newSigner prepares the signer of a domain. Keys are read at first use: a gateway of many domains signs for few of
 // them between two changes of configuration, and snapshot.Activate has read them all once.
+func newSigner(d *snapshot.Domain) signerFunc {
+	return sync.OnceValues(func() (*dkim.Signer, error) {
+		k, private, err := SigningKey(d)
+		if err != nil {
+			return nil, err
+		}
+		return &dkim.Signer{Domain: k.Domain, Selector: k.Selector, Key: private, Query: d.Signing.Lookup, Lifetime: d.Signing.Lifetime}, nil
+	})
+}
+
+// SigningKey is the key that signs for a domain.
 //
 // The first RSA key signs, else the first of any kind: OpenDKIM up to 2.11, and with it Cyrus, knows rsa-sha256 only,
 // nothing in discovery tells what a peer can verify, and some take the first of two DKIM-Signature fields for the
 // only one. A domain that wants Ed25519 has no RSA key.
-func newSigner(d *snapshot.Domain) signerFunc {
-	return sync.OnceValues(func() (*dkim.Signer, error) {
-		var chosen *dkim.Signer
-		for i := range d.Signing.Keys {
-			k := &d.Signing.Keys[i]
-			private, err := dkim.ParsePrivateKey(k.Private)
-			if err != nil {
-				return nil, fmt.Errorf("key %s: %w", k.Source, err)
-			}
-			_, isRSA := private.(*rsa.PrivateKey)
-			if chosen == nil || isRSA {
-				chosen = &dkim.Signer{Domain: k.Domain, Selector: k.Selector, Key: private, Query: d.Signing.Lookup, Lifetime: d.Signing.Lifetime}
-			}
-			if isRSA {
-				break
-			}
+func SigningKey(d *snapshot.Domain) (*snapshot.Key, crypto.Signer, error) {
+	var (
+		chosen *snapshot.Key
+		signer crypto.Signer
+	)
+	for i := range d.Signing.Keys {
+		k := &d.Signing.Keys[i]
+		private, err := dkim.ParsePrivateKey(k.Private)
+		if err != nil {
+			return nil, nil, fmt.Errorf("key %s: %w", k.Source, err)
 		}
-		if chosen == nil {
-			return nil, errNoKey
+		_, isRSA := private.(*rsa.PrivateKey)
+		if chosen == nil || isRSA {
+			chosen, signer = k, private
 		}
-		return chosen, nil
-	})
+		if isRSA {
+			break
+		}
+	}
+	if chosen == nil {
+		return nil, nil, errNoKey
+	}
+	return chosen, signer, nil
 }

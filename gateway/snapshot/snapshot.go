@@ -32,6 +32,41 @@ type Gateway struct {
 	Egress        Egress                 `json:"egress"`
 	Limits        Limits                 `json:"limits"`
 	Discovery     Discovery              `json:"discovery"`
+	Submission    Submission             `json:"submission,omitzero"`
+}
+
+// Submission is how local systems may hand us mail, and where mail leaves.
+type Submission struct {
+	SMTP      *SMTPSubmission `json:"smtp,omitempty"`      // nil = no mail is taken
+	Smarthost *SMTPServer     `json:"smarthost,omitempty"` // nil = no mail can leave
+}
+
+// SMTPSubmission are the bounds of the mail listener; all numbers set (compile fills in the defaults). IS-SUB-2.
+type SMTPSubmission struct {
+	MaxMessageBytes int64 `json:"maxMessageBytes"`
+	MaxRecipients   int   `json:"maxRecipients"`
+	// AuthservID is the name in those Authentication-Results fields (RFC 8601) that are believed, when they stand above
+	// all others in mail from strangers that our own MX hands on; "" = none are, and DKIM and DMARC are checked here.
+	AuthservID string `json:"authservID,omitempty"`
+}
+
+// SMTPTLS is how a connection to an SMTP server is protected.
+type SMTPTLS string
+
+// The ways to protect an SMTP connection.
+const (
+	SMTPStartTLS SMTPTLS = "StartTLS" // demanded, never opportunistic
+	SMTPImplicit SMTPTLS = "Implicit"
+	SMTPPlain    SMTPTLS = "None" // without credentials only
+)
+
+// SMTPServer is where mail is handed to.
+type SMTPServer struct {
+	Host     string  `json:"host"` // name or address
+	Port     int     `json:"port"`
+	TLS      SMTPTLS `json:"tls"`
+	Username string  `json:"username,omitempty"` // "" = no AUTH
+	Password string  `json:"password,omitempty"` // secret
 }
 
 // KeyPair is a PEM certificate chain and key.
@@ -80,14 +115,24 @@ type Discovery struct {
 
 // Domain is one calendar domain served here.
 type Domain struct {
-	Name       string      `json:"name"`   // A-label, lower-case
-	Source     string      `json:"source"` // namespace/name of the resource
-	Signing    Signing     `json:"signing"`
-	Backend    Backend     `json:"backend"`
+	Name    string  `json:"name"`   // A-label, lower-case
+	Source  string  `json:"source"` // namespace/name of the resource
+	Signing Signing `json:"signing"`
+	Backend Backend `json:"backend"`
+	// FreeBusyBackend answers VFREEBUSY in place of Backend; nil = Backend does.
+	FreeBusyBackend *Backend `json:"freeBusyBackend,omitempty"`
+	// Fallback is what happens to messages for domains without iSchedule (IS-SEND-7); "" = 5.2.
+	Fallback   Fallback    `json:"fallback,omitempty"`
 	Accepts    []Messages  `json:"accepts,omitempty"` // narrows the capabilities; empty = all
 	Submitters []Submitter `json:"submitters,omitempty"`
 	Policies   []string    `json:"policies,omitempty"` // IDs in Snapshot.Policies that cover this domain
 }
+
+// Fallback is a slower way for messages of the domain's users to domains without iSchedule.
+type Fallback string
+
+// FallbackIMIP sends mail through the smarthost (RFC 6047).
+const FallbackIMIP Fallback = "IMIP"
 
 // Messages is one component kind with its methods; no methods = all.
 type Messages struct {
@@ -100,6 +145,7 @@ type Signing struct {
 	Keys     []Key         `json:"keys,omitempty"`
 	Lookup   []string      `json:"lookup,omitempty"`   // q= of what we sign, in order
 	Lifetime time.Duration `json:"lifetime,omitempty"` // x= - t= of what we sign, 0 = 300 s (IS-DKIM-7)
+	Mail     bool          `json:"mail,omitempty"`     // the keys also sign the iMIP mail that we write (RFC 6376)
 }
 
 // Key is a signing key that is active or published.
@@ -117,6 +163,8 @@ type BackendType string
 // The back ends of this version.
 const (
 	BackendISchedule BackendType = "ISchedule"
+	BackendCalDAV    BackendType = "CalDAV"
+	BackendIMIP      BackendType = "IMIP"
 	BackendMemory    BackendType = "Memory" // demo and tests; no resource can ask for it
 )
 
@@ -124,6 +172,8 @@ const (
 type Backend struct {
 	Type      BackendType `json:"type"`
 	ISchedule *ISchedule  `json:"iSchedule,omitempty"`
+	CalDAV    *CalDAV     `json:"calDAV,omitempty"`
+	IMIP      *IMIP       `json:"iMIP,omitempty"`
 }
 
 // ISchedule is a calendar server's own iSchedule endpoint (IS-BACK-1).
@@ -131,12 +181,53 @@ type ISchedule struct {
 	URL string `json:"url"`
 }
 
-// Submitter is a local system that may hand us messages for the domain (IS-SUB-1). One of Token and
-// Certificate is set.
+// CalDAVProfile names the server whose ways a CalDAV back end follows (IS-BACK-1).
+type CalDAVProfile string
+
+// The profiles; interop tests hold each.
+const (
+	ProfileCyrus    CalDAVProfile = "Cyrus"
+	ProfileDAViCal  CalDAVProfile = "DAViCal"
+	ProfileRadicale CalDAVProfile = "Radicale"
+	ProfileSabreDAV CalDAVProfile = "SabreDAV" // Nextcloud, Baïkal and others built on it
+)
+
+// CalDAV is a calendar server that messages are written into (RFC 4791, 6638). IS-BACK-2, 3, 5.
+type CalDAV struct {
+	URL     string        `json:"url"` // of the server, or of the folder its principals are found from
+	Profile CalDAVProfile `json:"profile"`
+	// PrincipalTemplate is the path of a user's principal (absolute, on the host of URL): {local} stands for the part before
+	// the @, {address} for the whole mail address, each as one escaped path segment. "" = users are found by
+	// calendar-user-address-set.
+	PrincipalTemplate string `json:"principalTemplate,omitempty"`
+	Username          string `json:"username,omitempty"` // Basic; "" with a Token, or where the server asks for nothing
+	Password          string `json:"password,omitempty"` // secret
+	Token             string `json:"token,omitempty"`    // Bearer; secret
+	// FreeBusyPrincipal is the path of the principal through whose scheduling Outbox free/busy is asked; "" = not that way.
+	FreeBusyPrincipal string `json:"freeBusyPrincipal,omitempty"`
+	// BypassACL allows the credentials above, which see everything, to answer free/busy by reading calendars.
+	BypassACL bool `json:"bypassACL,omitempty"`
+}
+
+// IMIP is a calendar system that only reads mail (RFC 6047).
+type IMIP struct {
+	Server *SMTPServer `json:"server,omitempty"` // nil = the smarthost
+}
+
+// Submitter is a local system that may hand us messages for the domain (IS-SUB-1). Exactly one of Token, Certificate, Basic
+// and PinnedKey is set.
 type Submitter struct {
 	Name        string             `json:"name"`
 	TokenSHA256 []byte             `json:"tokenSHA256,omitempty"` // the token itself never enters a snapshot
 	Certificate *ClientCertificate `json:"certificate,omitempty"`
+	Basic       *Basic             `json:"basic,omitempty"`
+	PinnedKey   *PinnedKey         `json:"pinnedKey,omitempty"` // signs what it submits; Domain "" = the FederatedDomain's
+}
+
+// Basic is a user name with its password: of HTTP Basic authentication, and of SMTP AUTH.
+type Basic struct {
+	Username       string `json:"username"`
+	PasswordSHA256 []byte `json:"passwordSHA256"` // the password itself never enters a snapshot
 }
 
 // ClientCertificate says which client certificates are the submitter's: signed by CA, carrying one of Names
@@ -199,5 +290,9 @@ type Outbound struct {
 	ClientCertificate     *KeyPair      `json:"clientCertificate,omitempty"`
 	Authorization         string        `json:"authorization,omitempty"`         // whole field value; secret
 	RequireSecureIdentity string        `json:"requireSecureIdentity,omitempty"` // "", "DNSSEC", "SourceName"
+	SignatureProfile      string        `json:"signatureProfile,omitempty"`      // "" = ischedule-relaxed, SignatureDAViCal
 	Timeout               time.Duration `json:"timeout,omitempty"`               // 0 = 30 s
 }
+
+// SignatureDAViCal is the draft-01 signature that DAViCal alone still verifies.
+const SignatureDAViCal = "DAViCal"
