@@ -18,6 +18,7 @@ import (
 	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
+	"github.com/calfed/calfed/gateway/submission"
 )
 
 // Options of a Gateway.
@@ -41,6 +42,7 @@ type Gateway struct {
 	metrics       *metrics
 	shared        *receiver.Shared
 	senderMetrics *sender.Metrics
+	submitters    *submission.Shared
 	echoes        *echo.Memory
 
 	applyMu sync.Mutex // one Apply at a time
@@ -77,6 +79,7 @@ func New(opt Options) *Gateway {
 		metrics:       m,
 		shared:        &receiver.Shared{Metrics: receiver.NewMetrics(m.registry)},
 		senderMetrics: sender.NewMetrics(m.registry),
+		submitters:    &submission.Shared{},
 		echoes:        echo.New(opt.Now),
 		started:       make(chan struct{}),
 	}

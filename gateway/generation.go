@@ -107,7 +107,10 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 	if err != nil {
 		return nil, err
 	}
-	if gen.submit, err = submission.New(submission.Config{Active: active, Sender: gen.sender, Log: g.log}); err != nil {
+	gen.submit, err = submission.New(submission.Config{
+		Active: active, Sender: gen.sender, Shared: g.submitters, Now: g.opt.Now, Log: g.log,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if gen.mail, err = g.mailHandler(gen); err != nil {

@@ -21,6 +21,7 @@ import (
 type submitters struct {
 	tokens       []tokenSubmitter
 	certificates []certificateSubmitter
+	passwords    []passwordSubmitter
 }
 
 // submitter may send for one domain.
@@ -40,6 +41,11 @@ type certificateSubmitter struct {
 	names []string
 }
 
+type passwordSubmitter struct {
+	submitter
+	username, password []byte // SHA-256 of each
+}
+
 func newSubmitters(a *snapshot.Active) (*submitters, error) {
 	all := &submitters{}
 	for i := range a.Snapshot.Domains {
@@ -55,8 +61,11 @@ func newSubmitters(a *snapshot.Active) (*submitters, error) {
 					return nil, fmt.Errorf("domain %s, submitter %s: no CA certificate", domain.Name, s.Name)
 				}
 				all.certificates = append(all.certificates, certificateSubmitter{who, roots, s.Certificate.Names})
+			case s.Basic != nil && len(s.Basic.PasswordSHA256) == sha256.Size:
+				username := sha256.Sum256([]byte(s.Basic.Username))
+				all.passwords = append(all.passwords, passwordSubmitter{who, username[:], s.Basic.PasswordSHA256})
 			default:
-				return nil, fmt.Errorf("domain %s, submitter %s: neither token nor certificate", domain.Name, s.Name)
+				return nil, fmt.Errorf("domain %s, submitter %s: nothing to authenticate it by", domain.Name, s.Name)
 			}
 		}
 	}
@@ -84,7 +93,7 @@ var (
 // authenticate says who is asking, or refuses: 401, or 429 after too many failures from one place.
 func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request, source netip.Prefix) (identity, *ischedule.Error) {
 	presented := fingerprint(req)
-	if wait := h.failures.wait(source, presented, h.cfg.Now()); wait > 0 {
+	if wait := h.failures().wait(source, presented, h.cfg.Now()); wait > 0 {
 		return nil, &ischedule.Error{Status: http.StatusTooManyRequests, Reason: "authentication-rate", RetryAfter: wait,
 			Description: "too many failed authentications from this address"}
 	}
@@ -94,26 +103,28 @@ func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request, source 
 	}
 	challenge, reason := `Bearer realm="calfed"`, "credentials-missing"
 	if errors.Is(err, errCredentials) {
-		h.failures.failed(source, presented, h.cfg.Now())
+		h.failures().failed(source, presented, h.cfg.Now())
 		challenge, reason = challenge+`, error="invalid_token"`, "credentials-invalid"
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
+	if len(h.submitters.passwords) > 0 {
+		w.Header().Add("WWW-Authenticate", `Basic realm="calfed", charset="UTF-8"`) // RFC 7617 §2.1
+	}
 	return nil, &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusUnauthorized, Reason: reason,
-		Description: "submitters authenticate with a bearer token or a client certificate", Err: err}
+		Description: "submitters authenticate with a token, a password or a client certificate", Err: err}
 }
+
+// failures is the memory of failed authentications, of every Handler with the same Shared.
+func (h *Handler) failures() *throttle { return &h.cfg.Shared.failures }
 
 // identify finds the submitters that the credentials of a request belong to.
 func (s *submitters) identify(req *http.Request, now time.Time) (identity, error) {
 	var found identity
-	token, hasToken := bearer(req)
-	if hasToken {
-		sum := sha256.Sum256([]byte(token))
-		// all of them, each in constant time: neither which one nor how much of it matches can be measured
-		for _, t := range s.tokens {
-			if subtle.ConstantTimeCompare(sum[:], t.sha256) == 1 {
-				found = append(found, t.submitter)
-			}
-		}
+	hasAuthorization := len(req.Header.Values("Authorization")) > 0
+	if username, password, ok := req.BasicAuth(); ok && onlyAuthorization(req) {
+		found = s.byPassword(username, password)
+	} else if hasAuthorization {
+		found = s.byToken(bearer(req))
 	}
 	hasCertificate := req.TLS != nil && len(req.TLS.PeerCertificates) > 0
 	if hasCertificate {
@@ -126,26 +137,34 @@ func (s *submitters) identify(req *http.Request, now time.Time) (identity, error
 	switch {
 	case len(found) > 0:
 		return found, nil
-	case hasToken || hasCertificate:
+	case hasAuthorization || hasCertificate:
 		return nil, errCredentials
 	}
 	return nil, errNoCredentials
 }
 
-// bearer returns the token of the one Authorization field (RFC 6750 §2.1). Every other scheme is a credential of
-// nobody.
-func bearer(req *http.Request) (string, bool) {
-	fields := req.Header.Values("Authorization")
-	if len(fields) == 0 {
-		return "", false
+// byToken compares with all of them, each in constant time: neither which one nor how much of it matches can be measured.
+func (s *submitters) byToken(token string) (found identity) {
+	sum := sha256.Sum256([]byte(token))
+	for _, t := range s.tokens {
+		if subtle.ConstantTimeCompare(sum[:], t.sha256) == 1 {
+			found = append(found, t.submitter)
+		}
 	}
-	scheme, token, _ := strings.Cut(strings.TrimSpace(fields[0]), " ")
-	token = strings.TrimSpace(token)
-	if len(fields) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return "", true
-	}
-	return token, true
+	return found
 }
+
+// bearer returns the token of the one Authorization field (RFC 6750 §2.1), "" when there are several or the scheme is another.
+func bearer(req *http.Request) string {
+	scheme, token, _ := strings.Cut(strings.TrimSpace(req.Header.Get("Authorization")), " ")
+	if !onlyAuthorization(req) || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// onlyAuthorization says whether there is one Authorization field: of several, a proxy may have judged another than we would.
+func onlyAuthorization(req *http.Request) bool { return len(req.Header.Values("Authorization")) == 1 }
 
 // accepts says whether a presented chain is the submitter's: issued under its CA for client authentication, valid now,
 // and carrying one of its names as DNS or URI SAN.
@@ -170,12 +189,17 @@ func (c *certificateSubmitter) accepts(chain []*x509.Certificate, now time.Time)
 
 // fingerprint stands for the credentials of a request in the throttle's memory.
 func fingerprint(req *http.Request) [sha256.Size]byte {
-	sum := sha256.New()
-	for _, field := range req.Header.Values("Authorization") {
-		_, _ = fmt.Fprintf(sum, "%d %s ", len(field), field)
-	}
+	parts := slices.Clone(req.Header.Values("Authorization"))
 	if req.TLS != nil && len(req.TLS.PeerCertificates) > 0 {
-		_, _ = sum.Write(req.TLS.PeerCertificates[0].Raw)
+		parts = append(parts, string(req.TLS.PeerCertificates[0].Raw))
+	}
+	return fingerprintOf(parts...)
+}
+
+func fingerprintOf(parts ...string) [sha256.Size]byte {
+	sum := sha256.New()
+	for _, part := range parts {
+		_, _ = fmt.Fprintf(sum, "%d %s ", len(part), part)
 	}
 	return [sha256.Size]byte(sum.Sum(nil))
 }

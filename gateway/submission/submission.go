@@ -30,9 +30,14 @@ type Sender interface {
 type Config struct {
 	Active *snapshot.Active
 	Sender Sender
+	Shared *Shared          // nil = this Handler's own
 	Now    func() time.Time // nil = time.Now
 	Log    *slog.Logger     // nil = discard
 }
+
+// Shared is what survives a change of configuration: the memory of failed authentications. The zero value works. Do not
+// copy it.
+type Shared struct{ failures throttle }
 
 // defaultMaxBody bounds a body where the gateway's capabilities set no max-content-length.
 const defaultMaxBody = 1 << 20
@@ -41,7 +46,6 @@ const defaultMaxBody = 1 << 20
 type Handler struct {
 	cfg          Config
 	submitters   *submitters
-	failures     *throttle
 	capabilities []byte // the document
 	serial       string
 }
@@ -50,6 +54,9 @@ type Handler struct {
 func New(cfg Config) (*Handler, error) {
 	if cfg.Active == nil || cfg.Sender == nil {
 		return nil, errors.New("submission: Active and Sender must be set")
+	}
+	if cfg.Shared == nil {
+		cfg.Shared = &Shared{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -63,7 +70,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	capabilities := &cfg.Active.Snapshot.Gateway.Capabilities
 	return &Handler{
-		cfg: cfg, submitters: who, failures: newThrottle(),
+		cfg: cfg, submitters: who,
 		capabilities: capabilities.Marshal(), serial: strconv.FormatUint(capabilities.Serial, 10),
 	}, nil
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // throttle limits failed authentications per source. The same wrong credentials again cost nothing more, so that one
-// misconfigured client does not lock out its neighbours behind one address; they are no new guess.
+// misconfigured client does not lock out its neighbours behind one address; they are no new guess. The zero value is ready.
 type throttle struct {
 	mu      sync.Mutex
 	sources map[netip.Prefix]*failures
@@ -27,8 +27,6 @@ type failures struct {
 	budget *rate.Limiter
 	last   [sha256.Size]byte
 }
-
-func newThrottle() *throttle { return &throttle{sources: make(map[netip.Prefix]*failures)} }
 
 // wait returns how long the source must wait before it may present these credentials; 0 = go on.
 func (t *throttle) wait(source netip.Prefix, presented [sha256.Size]byte, now time.Time) time.Duration {
@@ -51,6 +49,9 @@ func (t *throttle) failed(source netip.Prefix, presented [sha256.Size]byte, now 
 	defer t.mu.Unlock()
 	f := t.sources[source]
 	if f == nil {
+		if t.sources == nil {
+			t.sources = make(map[netip.Prefix]*failures)
+		}
 		t.makeRoom(now)
 		f = &failures{budget: rate.NewLimiter(rate.Every(failureInterval), failureBurst)}
 		t.sources[source] = f
@@ -87,7 +88,11 @@ func sourceOf(remote string) netip.Prefix {
 	if err != nil {
 		return netip.Prefix{}
 	}
-	addr := at.Addr().Unmap().WithZone("")
+	return placeOf(at.Addr())
+}
+
+func placeOf(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
 	bits := 32
 	if addr.Is6() {
 		bits = 64
