@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"gateway/backend/memory":    13,
 	"gateway/smarthost":         12,
 	"gateway/echo":              13,
+	"gateway/probe":             13,
 	"gateway/backend/caldav":    14,
 	"gateway/backend/imip":      14,
 	"gateway/receiver":          20,
