@@ -5,138 +5,197 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/backend/caldav"
 	backendimip "github.com/calfed/calfed/gateway/backend/imip"
 	backendischedule "github.com/calfed/calfed/gateway/backend/ischedule"
-	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/imip"
-	"github.com/calfed/calfed/gateway/ischedule"
-	"github.com/calfed/calfed/gateway/itip"
+	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/smarthost"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// backends makes the back end of every domain; domains that are configured alike share one.
-func (g *Gateway) backends(gen *generation) (map[string]backend.Backend, error) {
-	m := maker{g, gen, make(map[any]backend.Backend)}
-	byDomain := make(map[string]backend.Backend)
-	for i := range gen.active.Snapshot.Domains {
-		d := &gen.active.Snapshot.Domains[i]
-		b, err := m.backend(d, &d.Backend)
-		if err != nil {
-			return nil, fmt.Errorf("domain %s: back end: %w", d.Name, err)
-		}
-		if d.FreeBusyBackend != nil {
-			freeBusy, err := m.backend(d, d.FreeBusyBackend)
-			if err != nil {
-				return nil, fmt.Errorf("domain %s: free/busy back end: %w", d.Name, err)
-			}
-			pair := split{messages: b, freeBusy: freeBusy}
-			if m.made[pair] == nil {
-				m.made[pair] = &pair // closed by its halves
-			}
-			b = m.made[pair]
-		}
-		byDomain[d.Name] = b
-	}
-	return byDomain, nil
+// BackendsConfig is what back ends are made with.
+type BackendsConfig struct {
+	Active    *snapshot.Active
+	Guard     *netguard.Guard
+	Memory    map[string]backend.Backend // those of type Memory, by domain; never closed here
+	Echoes    backend.Echoes             // nil = nobody is told
+	UserAgent string
+	Now       func() time.Time // nil = time.Now
+	Log       *slog.Logger     // nil = discard
 }
 
-// maker makes the back ends of one generation.
-type maker struct {
-	g    *Gateway
-	gen  *generation
+// Backends are the ways from a gateway to its calendar systems, by local domain. Close frees them.
+type Backends struct {
+	ByDomain  map[string]backend.Backend // domains that are configured alike share one
+	Fallback  map[string]backend.Backend // the slower way of those that have one (IS-SEND-7)
+	Smarthost *smarthost.Client          // nil = none
+
+	cfg  BackendsConfig
 	made map[any]backend.Backend // by configuration
+	open []interface{ Close() }
 }
 
-func (m *maker) backend(d *snapshot.Domain, b *snapshot.Backend) (backend.Backend, error) {
-	switch b.Type {
+// NewBackends makes the back ends of a snapshot. It connects to nothing. On error nothing is left open.
+func NewBackends(cfg BackendsConfig) (*Backends, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	b := &Backends{
+		ByDomain: make(map[string]backend.Backend), Fallback: make(map[string]backend.Backend),
+		cfg: cfg, made: make(map[any]backend.Backend),
+	}
+	if err := b.make(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Close frees what was made here.
+func (b *Backends) Close() {
+	for _, o := range slices.Backward(b.open) {
+		o.Close()
+	}
+	b.open = nil
+}
+
+func (b *Backends) make() error {
+	s := b.cfg.Active.Snapshot
+	if server := s.Gateway.Submission.Smarthost; server != nil {
+		client, err := b.mailServer(server)
+		if err != nil {
+			return fmt.Errorf("gateway.submission.smarthost: %w", err)
+		}
+		b.Smarthost = client
+	}
+	for i := range s.Domains {
+		d := &s.Domains[i]
+		var err error
+		if b.ByDomain[d.Name], err = b.ofDomain(d); err != nil {
+			return fmt.Errorf("domain %s: %w", d.Name, err)
+		}
+		if d.Fallback != snapshot.FallbackIMIP {
+			continue
+		}
+		if b.Fallback[d.Name], err = b.fallback(d); err != nil {
+			return fmt.Errorf("domain %s: fallback: %w", d.Name, err)
+		}
+	}
+	return nil
+}
+
+func (b *Backends) ofDomain(d *snapshot.Domain) (backend.Backend, error) {
+	messages, err := b.of(d, &d.Backend)
+	if err != nil {
+		return nil, fmt.Errorf("back end: %w", err)
+	}
+	if d.FreeBusyBackend == nil {
+		return messages, nil
+	}
+	freeBusy, err := b.of(d, d.FreeBusyBackend)
+	if err != nil {
+		return nil, fmt.Errorf("free/busy back end: %w", err)
+	}
+	both := split{messages, freeBusy}
+	if b.made[both] == nil {
+		b.made[both] = &both
+	}
+	return b.made[both], nil
+}
+
+func (b *Backends) of(d *snapshot.Domain, configured *snapshot.Backend) (backend.Backend, error) {
+	switch configured.Type {
 	case snapshot.BackendISchedule:
-		return m.once(*b.ISchedule, func() (backend.Backend, error) {
-			return backendischedule.New(*b.ISchedule, m.gen.outside.guard, m.g.userAgent())
+		return b.once(*configured.ISchedule, func() (backend.Backend, error) {
+			return backendischedule.New(*configured.ISchedule, b.cfg.Guard, b.cfg.UserAgent)
 		})
 	case snapshot.BackendCalDAV:
-		return m.once(*b.CalDAV, func() (backend.Backend, error) {
+		return b.once(*configured.CalDAV, func() (backend.Backend, error) {
 			return caldav.New(caldav.Config{
-				Server: *b.CalDAV, Guard: m.gen.outside.guard, Echoes: m.g.echoes,
-				UserAgent: m.g.userAgent(), Now: m.g.opt.Now, Log: m.g.log,
+				Server: *configured.CalDAV, Guard: b.cfg.Guard, Echoes: b.cfg.Echoes,
+				UserAgent: b.cfg.UserAgent, Now: b.cfg.Now, Log: b.cfg.Log,
 			})
 		})
 	case snapshot.BackendIMIP:
-		server := m.gen.active.Snapshot.Gateway.Submission.Smarthost
-		if b.IMIP.Server != nil {
-			server = b.IMIP.Server
-		}
-		if server == nil {
-			return nil, errors.New("there is no mail server for it: neither its own nor a smarthost")
-		}
-		return m.once(*server, func() (backend.Backend, error) { return m.mail(server) })
+		return b.mail(configured.IMIP.Server)
 	case snapshot.BackendMemory:
-		own, ok := m.g.opt.Memory[d.Name]
+		own, ok := b.cfg.Memory[d.Name]
 		if !ok {
 			return nil, errors.New("no memory back end was given")
 		}
 		return own, nil
 	}
-	return nil, fmt.Errorf("no back end of type %q", b.Type)
+	return nil, fmt.Errorf("no back end of type %q", configured.Type)
 }
 
 // once makes what was not made before for the same configuration.
-func (m *maker) once(configuration any, make func() (backend.Backend, error)) (backend.Backend, error) {
-	if known := m.made[configuration]; known != nil {
+func (b *Backends) once(configuration any, make func() (backend.Backend, error)) (backend.Backend, error) {
+	if known := b.made[configuration]; known != nil {
 		return known, nil
 	}
-	b, err := make()
+	made, err := make()
 	if err != nil {
 		return nil, err
 	}
-	m.made[configuration] = b
-	m.gen.owned = append(m.gen.owned, b)
-	return b, nil
+	b.made[configuration] = made
+	b.open = append(b.open, made)
+	return made, nil
 }
 
-func (m *maker) mail(server *snapshot.SMTPServer) (backend.Backend, error) {
-	s := &m.gen.active.Snapshot.Gateway
-	client, err := smarthost.New(*server, m.gen.outside.guard, s.Host)
-	if err != nil {
-		return nil, err
+// mail makes the back end that a mail server is; nil = the smarthost.
+func (b *Backends) mail(server *snapshot.SMTPServer) (backend.Backend, error) {
+	if server == nil {
+		server = b.cfg.Active.Snapshot.Gateway.Submission.Smarthost
 	}
-	m.gen.relays = append(m.gen.relays, client)
-	return backendimip.New(backendimip.Config{
-		Sender: client, Host: s.Host, Proven: true, Echoes: m.g.echoes, Now: m.g.opt.Now, Log: m.g.log,
+	if server == nil {
+		return nil, errors.New("there is no mail server for it: neither its own nor a smarthost")
+	}
+	return b.once(*server, func() (backend.Backend, error) {
+		client, err := b.mailServer(server)
+		if err != nil {
+			return nil, err
+		}
+		return backendimip.New(backendimip.Config{
+			Sender: client, Host: b.host(), Proven: true, Echoes: b.cfg.Echoes, Now: b.cfg.Now, Log: b.cfg.Log,
+		})
 	})
 }
 
-// fallbacks makes the slower way of every domain that has one. IS-SEND-7.
-func (g *Gateway) fallbacks(gen *generation) (map[string]backend.Backend, error) {
-	byDomain := make(map[string]backend.Backend)
-	for i := range gen.active.Snapshot.Domains {
-		d := &gen.active.Snapshot.Domains[i]
-		if d.Fallback != snapshot.FallbackIMIP {
-			continue
-		}
-		if gen.relay == nil {
-			return nil, fmt.Errorf("domain %s: fallback: there is no smarthost", d.Name)
-		}
-		b, err := backendimip.New(backendimip.Config{
-			Sender: gen.relay, Host: gen.active.Snapshot.Gateway.Host, Sign: g.mailSignature(d), Now: g.opt.Now, Log: g.log,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("domain %s: fallback: %w", d.Name, err)
-		}
-		byDomain[d.Name] = b
-		gen.owned = append(gen.owned, b)
+func (b *Backends) fallback(d *snapshot.Domain) (backend.Backend, error) {
+	if b.Smarthost == nil {
+		return nil, errors.New("there is no smarthost")
 	}
-	return byDomain, nil
+	made, err := backendimip.New(backendimip.Config{
+		Sender: b.Smarthost, Host: b.host(), Sign: b.mailSignature(d), Now: b.cfg.Now, Log: b.cfg.Log,
+	})
+	if err == nil {
+		b.open = append(b.open, made)
+	}
+	return made, err
 }
+
+func (b *Backends) mailServer(server *snapshot.SMTPServer) (*smarthost.Client, error) {
+	client, err := smarthost.New(*server, b.cfg.Guard, b.host())
+	if err != nil {
+		return nil, err
+	}
+	b.open = append(b.open, client)
+	return client, nil
+}
+
+func (b *Backends) host() string { return b.cfg.Active.Snapshot.Gateway.Host }
 
 // mailSignature signs the domain's iMIP mail, by the key that signs its iSchedule messages; nil = it stays unsigned. The key is
 // read at first use.
-func (g *Gateway) mailSignature(d *snapshot.Domain) func(mail []byte) ([]byte, error) {
+func (b *Backends) mailSignature(d *snapshot.Domain) func(mail []byte) ([]byte, error) {
 	if !d.Signing.Mail {
 		return nil
 	}
@@ -153,11 +212,11 @@ func (g *Gateway) mailSignature(d *snapshot.Domain) func(mail []byte) ([]byte, e
 		if err != nil {
 			return nil, err
 		}
-		return imip.Sign(mail, by.key.Domain, by.key.Selector, by.private, g.opt.Now())
+		return imip.Sign(mail, by.key.Domain, by.key.Selector, by.private, b.cfg.Now())
 	}
 }
 
-// split sends free/busy questions elsewhere than messages.
+// split sends free/busy questions elsewhere than messages. Its halves are closed by who made them.
 type split struct{ messages, freeBusy backend.Backend }
 
 // Deliver implements backend.Backend.
@@ -168,23 +227,5 @@ func (s *split) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Res
 	return s.messages.Deliver(ctx, d)
 }
 
-// Close implements backend.Backend: both halves are owned by the generation.
+// Close implements backend.Backend.
 func (s *split) Close() {}
-
-// respond implements receiver.Respond: the message of a local user leaves as if its calendar system had submitted it.
-func (gen *generation) respond(ctx context.Context, domain *snapshot.Domain, from, to cua.Address, body []byte) error {
-	m, err := itip.Inspect(body, itip.Limits{}, 0)
-	if err != nil {
-		return err
-	}
-	answer, refusal := gen.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Domain: domain, Request: &ischedule.Request{
-		Originator: from, Recipients: []cua.Address{to}, Component: m.Component, Method: m.Method, Body: body,
-	}})
-	if refusal != nil {
-		return refusal
-	}
-	if status := answer.Results[0].Status; !status.Success() {
-		return fmt.Errorf("the answer to the Originator: %s", status)
-	}
-	return nil
-}

@@ -1,14 +1,16 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"sync/atomic"
 
-	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/cua"
+	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/itip"
 	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/sender"
-	"github.com/calfed/calfed/gateway/smarthost"
 	"github.com/calfed/calfed/gateway/snapshot"
 	"github.com/calfed/calfed/gateway/submission"
 	"github.com/calfed/calfed/gateway/submission/mail"
@@ -23,10 +25,8 @@ type generation struct {
 	public   *tls.Config // of the public listener
 	submits  *tls.Config // of the submit listener
 	outside  *outside
-	relay    *smarthost.Client   // the smarthost; nil = none
-	relays   []*smarthost.Client // of IMIP back ends
-	mail     *mail.Handler       // nil = no mail is taken
-	owned    []backend.Backend   // closed at the end; those of Options.Memory are not ours
+	backends *Backends
+	mail     *mail.Handler // nil = no mail is taken
 
 	refs atomic.Int64 // one of the Gateway while it is current, one of each request
 }
@@ -45,11 +45,8 @@ func (gen *generation) release() {
 	if gen.refs.Add(-1) > 0 {
 		return
 	}
-	for _, b := range gen.owned {
-		b.Close()
-	}
-	for _, r := range gen.relays {
-		r.Close()
+	if gen.backends != nil {
+		gen.backends.Close()
 	}
 	gen.outside.release()
 }
@@ -70,24 +67,17 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 			gen.release()
 		}
 	}()
-	if server := s.Gateway.Submission.Smarthost; server != nil {
-		if gen.relay, err = smarthost.New(*server, gen.outside.guard, s.Gateway.Host); err != nil {
-			return nil, fmt.Errorf("gateway.submission.smarthost: %w", err)
-		}
-		gen.relays = append(gen.relays, gen.relay)
-	}
-	backends, err := g.backends(gen)
-	if err != nil {
-		return nil, err
-	}
-	fallbacks, err := g.fallbacks(gen)
+	gen.backends, err = NewBackends(BackendsConfig{
+		Active: active, Guard: gen.outside.guard, Memory: g.opt.Memory, Echoes: g.echoes,
+		UserAgent: g.userAgent(), Now: g.opt.Now, Log: g.log,
+	})
 	if err != nil {
 		return nil, err
 	}
 	gen.receiver = receiver.New(receiver.Config{
 		Active:   active,
 		Keys:     gen.outside.keys,
-		Backends: backends,
+		Backends: gen.backends.ByDomain,
 		Shared:   g.shared,
 		Respond:  gen.respond,
 		Now:      g.opt.Now,
@@ -97,7 +87,7 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 		Active:    active,
 		Finder:    gen.outside.discoverer,
 		Local:     gen.receiver,
-		Fallback:  fallbacks,
+		Fallback:  gen.backends.Fallback,
 		Echoes:    g.echoes,
 		Metrics:   g.senderMetrics,
 		UserAgent: g.userAgent(),
@@ -123,4 +113,22 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 	gen.public = serverTLS(&s.Gateway, certificate, tls.NoClientCert)
 	gen.submits = serverTLS(&s.Gateway, certificate, gen.submit.ClientAuth())
 	return gen, nil
+}
+
+// respond implements receiver.Respond: the message of a local user leaves as if its calendar system had submitted it.
+func (gen *generation) respond(ctx context.Context, domain *snapshot.Domain, from, to cua.Address, body []byte) error {
+	m, err := itip.Inspect(body, itip.Limits{}, 0)
+	if err != nil {
+		return err
+	}
+	answer, refusal := gen.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Domain: domain, Request: &ischedule.Request{
+		Originator: from, Recipients: []cua.Address{to}, Component: m.Component, Method: m.Method, Body: body,
+	}})
+	if refusal != nil {
+		return refusal
+	}
+	if status := answer.Results[0].Status; !status.Success() {
+		return fmt.Errorf("the answer to the Originator: %s", status)
+	}
+	return nil
 }

@@ -18,8 +18,8 @@ func (g *Gateway) mailHandler(gen *generation) (*mail.Handler, error) {
 		Verifier: &imip.Verifier{LookupTXT: gen.lookupTXT, AuthservID: smtp.AuthservID, Now: g.opt.Now},
 		Now:      g.opt.Now, Log: g.log,
 	}
-	if gen.relay != nil {
-		cfg.Relay = gen.relay
+	if gen.backends.Smarthost != nil {
+		cfg.Relay = gen.backends.Smarthost
 	}
 	return mail.New(cfg)
 }
