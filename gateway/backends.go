@@ -115,7 +115,7 @@ func (b *Backends) of(d *snapshot.Domain, configured *snapshot.Backend) (backend
 	switch configured.Type {
 	case snapshot.BackendISchedule:
 		return b.once(*configured.ISchedule, func() (backend.Backend, error) {
-			return backendischedule.New(*configured.ISchedule, b.cfg.Guard, b.cfg.UserAgent)
+			return backendischedule.New(*configured.ISchedule, b.cfg.Guard, b.cfg.UserAgent, b.cfg.Echoes)
 		})
 	case snapshot.BackendCalDAV:
 		return b.once(*configured.CalDAV, func() (backend.Backend, error) {

@@ -121,7 +121,7 @@ func (p *sendingParts) connect(active *snapshot.Active, guard *netguard.Guard, a
 		if d.Backend.ISchedule == nil {
 			continue
 		}
-		b, err := backendischedule.New(*d.Backend.ISchedule, guard, agent)
+		b, err := backendischedule.New(*d.Backend.ISchedule, guard, agent, nil)
 		if err != nil {
 			return fmt.Errorf("domain %s: %w", d.Name, err)
 		}

@@ -14,6 +14,7 @@ import (
 type Delivery struct {
 	MessageID   string
 	Originator  cua.Address
+	SignedBy    string        // d= of an iSchedule signature that proves the Originator; "" = it was proven in another way
 	Recipients  []cua.Address // all served by this back end
 	ContentType string
 	Body        []byte        // as it came (IS-RECV-11), or with fewer ATTENDEEs when a VFREEBUSY was split

@@ -154,12 +154,12 @@ func normalVersion(s string) string {
 	if s == "1" {
 		return Version
 	}
-	return oneLine(s, 32)
+	return OneLine(s, 32)
 }
 
 // dataType has the defaults of D05 §9.2's attribute list.
 func dataType(e *element) DataType {
-	t := DataType{ContentType: strings.ToLower(oneLine(e.attr("content-type"), 128)), Version: oneLine(e.attr("version"), 32)}
+	t := DataType{ContentType: strings.ToLower(OneLine(e.attr("content-type"), 128)), Version: OneLine(e.attr("version"), 32)}
 	if t.ContentType == "" {
 		t.ContentType = "text/calendar"
 	}

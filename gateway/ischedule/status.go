@@ -51,7 +51,7 @@ func ParseRequestStatus(s string) (RequestStatus, error) {
 	if !isStatusCode(code) {
 		return RequestStatus{}, ErrRequestStatus
 	}
-	return RequestStatus{Code: code, Text: oneLine(text, maxDescription)}, nil
+	return RequestStatus{Code: code, Text: OneLine(text, maxDescription)}, nil
 }
 
 // isStatusCode: two or three numbers of at most three digits, joined by dots.

@@ -177,10 +177,10 @@ func (e *element) raw() []byte { return e.text.b[e.start:e.end] }
 func (e *element) word() string { return string(bytes.TrimSpace(e.raw())) }
 
 // line is the element's text as one line of at most limit octets.
-func (e *element) line(limit int) string { return oneLine(string(e.raw()), limit) }
+func (e *element) line(limit int) string { return OneLine(string(e.raw()), limit) }
 
-// oneLine makes a peer's text fit to be shown: blanks collapsed, nothing that controls a terminal, cut at a rune.
-func oneLine(s string, limit int) string {
+// OneLine makes a peer's text fit to be shown: blanks collapsed, nothing that controls a terminal, cut at a rune.
+func OneLine(s string, limit int) string {
 	const slack = 4
 	if len(s) > limit*slack {
 		s = s[:limit*slack]

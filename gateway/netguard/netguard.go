@@ -1,8 +1,8 @@
 // Package netguard is the only way out: every outgoing TCP connection of the data plane is made here,
 // and the address actually connected to is checked against the address rules of IS-DISC-10.
 //
-// It verifies who answers (IS-DISC-9), and knows nothing of HTTP beyond making a transport: redirects, credentials
-// and retries are the caller's.
+// It verifies who answers (IS-DISC-9), and knows nothing of HTTP or SMTP beyond making a transport and a TLS connection:
+// redirects, credentials and retries are the caller's.
 package netguard
 
 import (
@@ -22,6 +22,7 @@ type Class int
 const (
 	Peer    Class = iota // discovered: egress.peerCIDRs
 	Backend              // configured: egress.backendCIDRs
+	Mail                 // configured mail servers: likewise, at the ports of mail
 )
 
 // Resolver finds the addresses of a host name.

@@ -98,7 +98,7 @@ func (g *Guard) refusal(class Class, addr netip.AddrPort) string {
 			return rule
 		}
 	}
-	if p := addr.Port(); p != 443 && p < 1024 {
+	if !class.takesPort(addr.Port()) {
 		return "port"
 	}
 	rule := notGlobal(a)
@@ -106,7 +106,7 @@ func (g *Guard) refusal(class Class, addr netip.AddrPort) string {
 		return ""
 	}
 	permitted := g.cfg.PeerCIDRs
-	if class == Backend {
+	if class != Peer {
 		permitted = g.cfg.BackendCIDRs
 	}
 	for _, p := range permitted {
@@ -115,6 +115,18 @@ func (g *Guard) refusal(class Class, addr netip.AddrPort) string {
 		}
 	}
 	return rule
+}
+
+// takesPort says whether targets of the class may listen there: below 1024 only where the protocol is at home.
+func (c Class) takesPort(port uint16) bool {
+	switch {
+	case port >= 1024:
+		return true
+	case c == Mail:
+		return port == 25 || port == 465 || port == 587
+	default:
+		return port == 443
+	}
 }
 
 // notGlobal is the name of the special block that a is in, "" for globally routable unicast.

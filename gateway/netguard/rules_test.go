@@ -101,8 +101,8 @@ func TestOnlyGloballyRoutableUnicast(t *testing.T) {
 	}
 	g := netguard.New(netguard.Config{})
 	for _, tt := range tests {
-		for _, class := range []netguard.Class{netguard.Peer, netguard.Backend} {
-			err := g.Check(class, netip.AddrPortFrom(netip.MustParseAddr(tt.addr), 443))
+		for class, port := range map[netguard.Class]uint16{netguard.Peer: 443, netguard.Backend: 443, netguard.Mail: 25} {
+			err := g.Check(class, netip.AddrPortFrom(netip.MustParseAddr(tt.addr), port))
 			if got := ruleOf(t, err); got != tt.rule {
 				t.Errorf("class %d: %s is refused by %q, want %q", class, tt.addr, got, tt.rule)
 			}
@@ -113,17 +113,31 @@ func TestOnlyGloballyRoutableUnicast(t *testing.T) {
 	}
 }
 
+// Below 1024 a class reaches only the ports where its protocol is at home: no mail leaves to a web server, nor the reverse.
+//
 // Proves: IS-DISC-10
 func TestPorts(t *testing.T) {
 	g := netguard.New(netguard.Config{BackendCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
-	for port, rule := range map[uint16]string{
-		0: "port", 22: "port", 25: "port", 80: "port", 442: "port", 443: "", 444: "port", 1023: "port", 1024: "", 8443: "", 65535: "",
+	for _, tt := range []struct {
+		class   netguard.Class
+		open    []uint16
+		refused []uint16
+	}{
+		{netguard.Peer, []uint16{443, 1024, 8443, 65535}, []uint16{0, 22, 25, 80, 442, 444, 465, 587, 1023}},
+		{netguard.Backend, []uint16{443, 1024, 8443, 65535}, []uint16{0, 22, 25, 80, 442, 444, 465, 587, 1023}},
+		{netguard.Mail, []uint16{25, 465, 587, 1024, 2525, 65535}, []uint16{0, 22, 24, 26, 80, 110, 143, 443, 464, 466, 586, 588, 993, 1023}},
 	} {
-		for _, addr := range []string{"93.184.216.34", "10.0.0.1"} {
-			err := g.Check(netguard.Backend, netip.AddrPortFrom(netip.MustParseAddr(addr), port))
-			if got := ruleOf(t, err); got != rule {
-				t.Errorf("%s port %d is refused by %q, want %q", addr, port, got, rule)
+		for rule, ports := range map[string][]uint16{"": tt.open, "port": tt.refused} {
+			for _, port := range ports {
+				if got := ruleOf(t, g.Check(tt.class, netip.AddrPortFrom(netip.MustParseAddr("93.184.216.34"), port))); got != rule {
+					t.Errorf("class %d: port %d is refused by %q, want %q", tt.class, port, got, rule)
+				}
 			}
+		}
+	}
+	for _, port := range []uint16{22, 80} { // a permitted block opens addresses, no ports
+		if got := ruleOf(t, g.Check(netguard.Backend, netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), port))); got != "port" {
+			t.Errorf("port %d is refused by %q", port, got)
 		}
 	}
 }
@@ -146,9 +160,13 @@ func TestEachClassHasItsOwnCIDRs(t *testing.T) {
 		{netguard.Backend, "fd00::1", ""},
 		{netguard.Backend, "192.168.7.1", "private"},
 		{netguard.Backend, "93.184.216.34", ""},
+		{netguard.Mail, "10.0.0.1", ""},
+		{netguard.Mail, "fd00::1", ""},
+		{netguard.Mail, "192.168.7.1", "private"},
+		{netguard.Mail, "93.184.216.34", ""},
 	}
 	for _, tt := range tests {
-		if got := ruleOf(t, g.Check(tt.class, netip.AddrPortFrom(netip.MustParseAddr(tt.addr), 443))); got != tt.rule {
+		if got := ruleOf(t, g.Check(tt.class, netip.AddrPortFrom(netip.MustParseAddr(tt.addr), 2443))); got != tt.rule {
 			t.Errorf("class %d: %s is refused by %q, want %q", tt.class, tt.addr, got, tt.rule)
 		}
 	}
@@ -183,7 +201,7 @@ func TestSomeAddressesNeverWhateverIsPermitted(t *testing.T) {
 		"::ffff:10.96.0.3":         "mapped",
 		"fe80::1%eth0":             "zone",
 	} {
-		for _, class := range []netguard.Class{netguard.Peer, netguard.Backend} {
+		for _, class := range []netguard.Class{netguard.Peer, netguard.Backend, netguard.Mail} {
 			err := g.Check(class, netip.AddrPortFrom(netip.MustParseAddr(addr), 8443))
 			if got := ruleOf(t, err); got != rule {
 				t.Errorf("class %d: %s is refused by %q, want %q", class, addr, got, rule)

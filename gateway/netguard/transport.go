@@ -37,9 +37,6 @@ const (
 // whether it may be is the caller's rule as well.
 func (g *Guard) Transport(class Class, t TLS) *http.Transport {
 	dial := g.DialContext(class)
-	if t.Roots == nil {
-		t.Roots = g.cfg.Roots
-	}
 	return &http.Transport{
 		DialContext: dial,
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -47,7 +44,12 @@ func (g *Guard) Transport(class Class, t TLS) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return g.handshake(ctx, conn, addr, t)
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				_ = conn.Close()
+				return nil, err
+			}
+			return g.Handshake(ctx, conn, strings.TrimSuffix(host, "."), t, "h2", "http/1.1")
 		},
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // a bounded body stays bounded
@@ -60,18 +62,16 @@ func (g *Guard) Transport(class Class, t TLS) *http.Transport {
 	}
 }
 
-// handshake makes a verified TLS connection of conn, which it closes on failure.
-func (g *Guard) handshake(ctx context.Context, conn net.Conn, addr string, t TLS) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
+// Handshake makes a TLS connection of conn to a server that has to prove that it is host, or what else t says. Protocols
+// are those of ALPN. It closes conn on failure.
+func (g *Guard) Handshake(ctx context.Context, conn net.Conn, host string, t TLS, protocols ...string) (net.Conn, error) {
+	if t.Roots == nil {
+		t.Roots = g.cfg.Roots
 	}
-	host = strings.TrimSuffix(host, ".")
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		ServerName: host, // SNI
-		NextProtos: []string{"h2", "http/1.1"},
+		NextProtos: protocols,
 		// crypto/tls can check one name only, and no SRV-ID. So it is told to leave verification alone, and
 		// VerifyConnection does all of it, chain included. No ClientSessionCache is set: there is no resumption, and
 		// VerifyConnection would run on resumed connections as well.

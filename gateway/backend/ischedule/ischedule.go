@@ -23,11 +23,13 @@ type Backend struct {
 	endpoint  *url.URL
 	userAgent string
 	transport *http.Transport
+	echoes    backend.Echoes
 	dialect   atomic.Pointer[dialect] // nil until the server was asked
 }
 
-// New makes a Backend. Connections obey the guard's backend rules. The URL is http or https, without credentials.
-func New(cfg snapshot.ISchedule, guard *netguard.Guard, userAgent string) (*Backend, error) {
+// New makes a Backend. Connections obey the guard's backend rules. The URL is http or https, without credentials. echoes hears
+// of every message that changes a calendar (nil = nobody does): the server answers invitations by itself.
+func New(cfg snapshot.ISchedule, guard *netguard.Guard, userAgent string, echoes backend.Echoes) (*Backend, error) {
 	u, err := url.Parse(cfg.URL)
 	switch {
 	case err != nil:
@@ -38,13 +40,17 @@ func New(cfg snapshot.ISchedule, guard *netguard.Guard, userAgent string) (*Back
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	return &Backend{endpoint: u, userAgent: userAgent, transport: guard.Transport(netguard.Backend, netguard.TLS{})}, nil
+	return &Backend{
+		endpoint: u, userAgent: userAgent, transport: guard.Transport(netguard.Backend, netguard.TLS{}), echoes: echoes,
+	}, nil
 }
 
 // Deliver implements backend.Backend. The answer of the calendar server is read per recipient: in any order, with or
 // without mailto:, ignoring recipients nobody asked for; a missing one gets 5.1.
 func (b *Backend) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Result, error) {
-	status, body, err := b.post(ctx, header(d, b.userAgent, b.spoken(ctx)), d.Body)
+	h := header(d, b.userAgent, b.spoken(ctx))
+	d.NoteEchoes(b.echoes)
+	status, body, err := b.post(ctx, h, d.Body)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func server(t *testing.T, path string, h http.HandlerFunc) *backendischedule.Bac
 	t.Helper()
 	s := httptest.NewServer(h)
 	guard := netguard.New(netguard.Config{BackendCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
-	b, err := backendischedule.New(snapshot.ISchedule{URL: s.URL + path}, guard, "calfed/test")
+	b, err := backendischedule.New(snapshot.ISchedule{URL: s.URL + path}, guard, "calfed/test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestGuardAndDeadline(t *testing.T) {
 	called := false
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))
 	defer s.Close()
-	b, err := backendischedule.New(snapshot.ISchedule{URL: s.URL}, netguard.New(netguard.Config{}), "")
+	b, err := backendischedule.New(snapshot.ISchedule{URL: s.URL}, netguard.New(netguard.Config{}), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestGuardAndDeadline(t *testing.T) {
 // Proves: IS-BACK-1
 func TestNewRefuses(t *testing.T) {
 	for _, u := range []string{"", "/ischedule", "ftp://cal.example/", "http://", "https://user:secret@cal.example/", "https://cal.example/#x", "https://user:secret@[::1"} {
-		b, err := backendischedule.New(snapshot.ISchedule{URL: u}, netguard.New(netguard.Config{}), "")
+		b, err := backendischedule.New(snapshot.ISchedule{URL: u}, netguard.New(netguard.Config{}), "", nil)
 		if err == nil {
 			b.Close()
 			t.Errorf("%q was accepted", u)
@@ -330,6 +330,65 @@ func TestRecipientFieldForCyrus(t *testing.T) {
 			}
 			if asked != 1 {
 				t.Errorf("asked who it is %d times, want once", asked)
+			}
+		})
+	}
+}
+
+// noted is what the echo memory heard, and whether the calendar server had been asked by then.
+type noted struct {
+	owners []string
+	early  bool
+	posted *bool
+}
+
+func (n *noted) Wrote(owner cua.Address, object []byte) {
+	n.owners = append(n.owners, owner.String())
+	n.early = !*n.posted && string(object) == body
+}
+
+// What the calendar server will store is known before it is sent, for each recipient; what a person decides about is not.
+//
+// Proves: IS-SUB-3
+func TestEchoesAreNoted(t *testing.T) {
+	all := []string{"guest@gw.example", "mailto:other@gw.example"}
+	for _, tt := range []struct {
+		component, method string
+		want              []string
+	}{
+		{"VEVENT", "REQUEST", all},
+		{"VEVENT", "ADD", all},
+		{"VTODO", "CANCEL", all},
+		{"VEVENT", "REPLY", all},
+		{"VEVENT", "COUNTER", nil},
+		{"VEVENT", "DECLINECOUNTER", nil},
+		{"VEVENT", "REFRESH", nil},
+		{"VFREEBUSY", "REQUEST", nil},
+	} {
+		t.Run(tt.component+" "+tt.method, func(t *testing.T) {
+			posted := false
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				posted = posted || r.Method == http.MethodPost
+				_, _ = io.WriteString(w, answer())
+			}))
+			defer s.Close()
+			echoes := &noted{posted: &posted}
+			guard := netguard.New(netguard.Config{BackendCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+			b, err := backendischedule.New(snapshot.ISchedule{URL: s.URL}, guard, "calfed/test", echoes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			d := delivery()
+			d.Message.Component, d.Message.Method = tt.component, tt.method
+			if _, err := b.Deliver(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, echoes.owners); diff != "" {
+				t.Errorf("told of (-want +got):\n%s", diff)
+			}
+			if tt.want != nil && !echoes.early {
+				t.Error("told only after the message had left, or of another one")
 			}
 		})
 	}
