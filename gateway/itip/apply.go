@@ -17,6 +17,7 @@ const (
 	Deleted                    // the whole object goes; Apply itself keeps cancelled objects, so that late messages find them
 	NoAuthority                // 3.8
 	Unsupported                // 3.14: THISANDFUTURE, or a method this cannot apply
+	Answer                     // nothing changes; the sender is owed what Refreshed makes of the stored object
 )
 
 // Apply computes the stored object of the calendar user owner after message (whose inspection is m) arrives from originator.
