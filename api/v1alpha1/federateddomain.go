@@ -52,6 +52,16 @@ type FederatedDomainSpec struct {
 	// +required
 	Backend Backend `json:"backend"`
 
+	// FreeBusyBackend answers free/busy questions in place of the backend. Absent means that the backend answers them.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.type != 'IMIP'",message="mail answers no free/busy question: choose ISchedule or CalDAV"
+	FreeBusyBackend *Backend `json:"freeBusyBackend,omitempty"`
+
+	// Fallback is what becomes of the users' messages to domains without iSchedule. Absent means that they are
+	// refused.
+	// +optional
+	Fallback *Fallback `json:"fallback,omitempty"`
+
 	// Accepts narrows the gateway's components and methods for this domain. Absent means all of them.
 	// +optional
 	// +listType=map
@@ -93,74 +103,27 @@ type Signing struct {
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+[smh])+$') && duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="must be a time from 1m to 1h, such as 10m"
 	SignatureLifetime *metav1.Duration `json:"signatureLifetime,omitempty"`
-}
 
-// BackendType is a way to reach a calendar server.
-//
-// +kubebuilder:validation:Enum=ISchedule
-type BackendType string
-
-// BackendISchedule hands messages to the calendar server's own iSchedule endpoint.
-const BackendISchedule BackendType = "ISchedule"
-
-// Backend is where messages for local users go: one member, named by type.
-//
-// +kubebuilder:validation:XValidation:rule="(self.type == 'ISchedule') == has(self.iSchedule)",message="type ISchedule needs the member iSchedule with the url of the calendar server's iSchedule endpoint"
-type Backend struct {
-	// Type is ISchedule.
-	// +required
-	Type BackendType `json:"type"`
-
-	// ISchedule is the calendar server's own iSchedule endpoint.
+	// Mail lets the keys sign the mail that calfed writes for the domain's users (spec.fallback), too. Each must be a key of
+	// serviceType Any, and mail receivers look for it by dns/txt alone. Absent means Disabled.
 	// +optional
-	ISchedule *ISchedule `json:"iSchedule,omitempty"`
+	Mail Switch `json:"mail,omitempty"`
 }
 
-// ISchedule is a calendar server's own iSchedule endpoint.
-type ISchedule struct {
-	// URL of the endpoint, http or https, on port 443 or a port from 1024 on.
+// Fallback is a slower way to reach domains without iSchedule.
+type Fallback struct {
+	// Type is IMIP: mail through the gateway's smarthost.
 	// +required
-	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https?://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])(:[0-9]+)?(/[^#]*)?$')",message="must be an http or https URL without user name and fragment"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^(http://([^/?#@:]+|[[][0-9a-fA-F:.]+[]])|https?://([^/?#@:]+|[[][0-9a-fA-F:.]+[]]):(0[0-9]*|[1-9][0-9]?|[1-35-9][0-9]{2}|4[0-35-9][0-9]|44[0-24-9]|10[01][0-9]|102[0-3]|[7-9][0-9]{4}|[0-9]{6,}))(/.*)?$')",message="only port 443 and ports from 1024 on may be connected to: name one in the URL"
-	URL string `json:"url"`
+	Type FallbackType `json:"type"`
 }
 
-// Submitter is a local system that may send for the domain's users. It proves itself by a token or a certificate.
+// FallbackType is a slower way to reach domains without iSchedule.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.tokenRef) != has(self.clientCertificate)",message="a submitter needs exactly one of tokenRef and clientCertificate"
-type Submitter struct {
-	// Name of the submitter, for the log.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens"
-	Name string `json:"name"`
+// +kubebuilder:validation:Enum=IMIP
+type FallbackType string
 
-	// TokenRef names the bearer token that the submitter presents.
-	// +optional
-	TokenRef *SecretKeyRef `json:"tokenRef,omitempty"`
-
-	// ClientCertificate says which client certificates are the submitter's.
-	// +optional
-	ClientCertificate *ClientCertificate `json:"clientCertificate,omitempty"`
-}
-
-// ClientCertificate says which client certificates are a submitter's.
-type ClientCertificate struct {
-	// CARef names the certificates (PEM) of the authorities that sign the submitter's certificate.
-	// +required
-	CARef BundleRef `json:"caRef"`
-
-	// Names are the DNS names or URIs of which the certificate must carry one as a subject alternative name.
-	// +required
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=512
-	Names []string `json:"names"`
-}
+// FallbackIMIP sends invitations and answers by mail (RFC 6047).
+const FallbackIMIP FallbackType = "IMIP"
 
 // FederatedDomainStatus is what was seen of a domain.
 type FederatedDomainStatus struct {

@@ -63,6 +63,10 @@ type FederationGatewaySpec struct {
 	// Limits are the gateway's budgets.
 	// +optional
 	Limits *Limits `json:"limits,omitempty"`
+
+	// Submission is how local systems hand the gateway mail, and where mail leaves it.
+	// +optional
+	Submission *Submission `json:"submission,omitempty"`
 }
 
 // TLSType is where a certificate comes from.

@@ -191,9 +191,9 @@ type Inbound struct {
 	UnknownUsers UnknownUsers `json:"unknownUsers,omitempty"`
 }
 
-// PinnedKey is a public key agreed on with a peer.
+// PinnedKey is a public key agreed on with a peer or a submitter.
 type PinnedKey struct {
-	// Domain is the d= of the signatures. Absent means any that may speak for the peer.
+	// Domain is the d= of the signatures. Absent means any that may speak for the peer, or the submitter's domain.
 	// +optional
 	Domain DomainName `json:"domain,omitempty"`
 
@@ -221,6 +221,14 @@ const (
 	IdentityDNSSEC     SecureIdentity = "DNSSEC"
 	IdentitySourceName SecureIdentity = "SourceName"
 )
+
+// SignatureProfile is a form of signatures.
+//
+// +kubebuilder:validation:Enum=DAViCal
+type SignatureProfile string
+
+// SignatureDAViCal is the form of the first draft of iSchedule, which DAViCal verifies.
+const SignatureDAViCal SignatureProfile = "DAViCal"
 
 // Outbound are the settings for what we send to peers.
 type Outbound struct {
@@ -256,6 +264,10 @@ type Outbound struct {
 	// validated by DNSSEC, or a certificate for the recipients' own domain (SourceName).
 	// +optional
 	RequireSecureIdentity SecureIdentity `json:"requireSecureIdentity,omitempty"`
+
+	// SignatureProfile is DAViCal for peers that run it: it verifies no other signature. Absent means the standard.
+	// +optional
+	SignatureProfile SignatureProfile `json:"signatureProfile,omitempty"`
 
 	// Timeout of one request. Absent means 30s.
 	// +optional

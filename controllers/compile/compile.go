@@ -56,9 +56,10 @@ func Compile(in Input) Output {
 		now:       in.Now,
 		values:    indexValues(in.Secrets, in.ConfigMaps),
 		report:    &report{},
+		logins:    map[string]login{},
 	}
 	gw, ok := c.gateway(in.Gateway)
-	c.egress = gw.Egress
+	c.smarthost = gw.Submission.Smarthost != nil
 	c.capabilities = gw.Capabilities
 	state := in.Prior
 	if ok {
@@ -94,6 +95,8 @@ type compiler struct {
 	keys         map[string]*signingKey // by name, those of the namespace
 	egress       snapshot.Egress
 	capabilities capabilities
+	smarthost    bool             // the gateway has one, right or wrong
+	logins       map[string]login // by user name
 	report       *report
 }
 

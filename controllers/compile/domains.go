@@ -1,14 +1,8 @@
 package compile
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/calfed/calfed/api/v1alpha1"
@@ -16,9 +10,6 @@ import (
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
-
-// minTokenBytes is the length below which a token can be guessed.
-const minTokenBytes = 16
 
 // minSignatureLifetime leaves a receiver's clock some room (IS-DKIM-7).
 const minSignatureLifetime = time.Minute
@@ -68,7 +59,7 @@ func (c *compiler) domains(all []v1alpha1.FederatedDomain, gateway string) []sna
 	return out
 }
 
-// domain compiles one domain; false when there is nowhere to deliver to.
+// domain compiles one domain; false when something that is for it has nowhere to go.
 func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (snapshot.Domain, bool) {
 	spec := &d.Spec
 	out := snapshot.Domain{
@@ -76,11 +67,21 @@ func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (sn
 		Source:     d.Namespace + "/" + d.Name,
 		Signing:    c.signing(at.to("signing"), spec.Signing, name, len(spec.Submitters)),
 		Accepts:    c.messages(at.to("accepts"), spec.Accepts),
-		Submitters: c.submitters(at.to("submitters"), spec.Submitters),
+		Submitters: c.submitters(at.to("submitters"), spec.Submitters, domainMeta(d)),
+		Fallback:   c.fallback(at.to("fallback"), spec.Fallback),
 	}
 	backendAt := at.to("backend").isolated()
 	out.Backend = c.backend(backendAt, &spec.Backend)
-	return out, !backendAt.failed()
+	answers := &spec.Backend
+	answersAt := backendAt
+	if spec.FreeBusyBackend != nil {
+		answers, answersAt = spec.FreeBusyBackend, at.to("freeBusyBackend").isolated()
+		out.FreeBusyBackend = c.freeBusyBackend(answersAt, answers)
+	}
+	if c.asksFreeBusy(out.Accepts) {
+		warnOfFreeBusy(answersAt, answers)
+	}
+	return out, !backendAt.failed() && !answersAt.failed()
 }
 
 func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string, submitters int) snapshot.Signing {
@@ -115,6 +116,7 @@ func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string, submitte
 			out.Lookup = append(out.Lookup, string(m))
 		}
 	}
+	out.Mail = s.Mail == v1alpha1.Enabled && c.keysSignMail(at, s, out.Keys)
 	if len(out.Lookup) == 0 {
 		out.Lookup = []string{dkim.MethodDNS, dkim.MethodWellKnown}
 	}
@@ -128,114 +130,35 @@ func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string, submitte
 	return out
 }
 
-func (c *compiler) backend(at spot, b *v1alpha1.Backend) snapshot.Backend {
-	if b.Type != v1alpha1.BackendISchedule || b.ISchedule == nil {
-		at.error(v1alpha1.ReasonInvalidValue, "type %q needs the member iSchedule", b.Type)
-		return snapshot.Backend{}
-	}
-	at = at.to("iSchedule").to("url")
-	if !c.target(at, b.ISchedule.URL, "http", "https") {
-		return snapshot.Backend{}
-	}
-	return snapshot.Backend{Type: snapshot.BackendISchedule, ISchedule: &snapshot.ISchedule{URL: b.ISchedule.URL}}
-}
-
-// target checks a configured URL: scheme, port (IS-DISC-10), nothing that does not belong there.
-func (c *compiler) target(at spot, text string, schemes ...string) bool {
-	u, err := url.Parse(text)
-	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || u.Opaque != "" {
-		// the text is not repeated: a password may stand in it
-		at.error(v1alpha1.ReasonInvalidValue, "must be an absolute URL with scheme %s", strings.Join(schemes, " or "))
-		return false
-	}
-	if u.User != nil || u.Fragment != "" {
-		at.error(v1alpha1.ReasonInvalidValue, "the URL must not carry a user name or a fragment")
-		return false
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n != 443 && n < 1024 {
-		at.error(v1alpha1.ReasonInvalidValue, "port %s may not be connected to: only 443 and ports from 1024 on may", port)
-		return false
-	}
-	c.warnOfEgress(at, u.Hostname())
-	return true
-}
-
-// warnOfEgress foresees, for literal addresses, what the address guard will say. Names are judged when connected to.
-func (c *compiler) warnOfEgress(at spot, host string) {
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return
-	}
-	addr = addr.Unmap()
-	if addr.IsGlobalUnicast() && !addr.IsPrivate() {
-		return
-	}
-	if !slices.ContainsFunc(c.egress.BackendCIDRs, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-		at.warn(v1alpha1.ReasonEgressDenied, "%s is not a public address: connections to it are refused until spec.egress.backendCIDRs of the gateway holds it", addr)
-	}
-}
-
-// submitters compiles who may send for a domain; one that is wrong is left out. IS-SUB-1.
-func (c *compiler) submitters(list spot, submitters []v1alpha1.Submitter) []snapshot.Submitter {
-	var out []snapshot.Submitter
-	for i, s := range submitters {
-		at := list.index(i).isolated()
-		compiled := snapshot.Submitter{Name: s.Name}
-		switch {
-		case (s.TokenRef == nil) == (s.ClientCertificate == nil):
-			at.error(v1alpha1.ReasonInvalidValue, "a submitter needs exactly one of tokenRef and clientCertificate")
-		case s.TokenRef != nil:
-			compiled.TokenSHA256 = c.token(at.to("tokenRef"), *s.TokenRef)
-		default:
-			compiled.Certificate = c.clientCertificate(at.to("clientCertificate"), s.ClientCertificate)
-		}
-		if at.failed() {
+// keysSignMail checks that the keys may sign mail (RFC 6376 §3.6.1), and that mail receivers find them.
+func (c *compiler) keysSignMail(at spot, s *v1alpha1.Signing, keys []snapshot.Key) bool {
+	at = at.isolated()
+	for i, ref := range s.Keys {
+		k := c.keys[ref.Name]
+		if k == nil || k.object.Spec.ServiceType != v1alpha1.ServiceISchedule {
 			continue
 		}
-		same := slices.IndexFunc(out, func(o snapshot.Submitter) bool {
-			return o.Name == s.Name || len(o.TokenSHA256) > 0 && bytes.Equal(o.TokenSHA256, compiled.TokenSHA256)
-		})
-		if same >= 0 {
-			at.to("name").error(v1alpha1.ReasonConflict, "submitter %q has the same name or token: give each its own", out[same].Name)
-			continue
+		if slices.ContainsFunc(keys, func(usable snapshot.Key) bool { return usable.Source == k.meta.id() }) {
+			at.to("keys").index(i).to("name").error(v1alpha1.ReasonInvalidValue, "serviceType ISchedule keeps DKIMKey %q from signing mail: make it Any, or set spec.signing.mail to Disabled; until then no mail is signed", ref.Name)
 		}
-		out = append(out, compiled)
 	}
-	slices.SortFunc(out, func(a, b snapshot.Submitter) int { return cmp.Compare(a.Name, b.Name) })
-	return out
+	if len(s.Lookup) > 0 && !slices.Contains(s.Lookup, v1alpha1.LookupDNS) {
+		at.to("mail").warn(v1alpha1.ReasonNoEffect, "mail receivers find keys by dns/txt alone: add it to spec.signing.lookup, and publish the record")
+	}
+	return len(keys) > 0 && !at.failed()
 }
 
-func (c *compiler) token(at spot, ref v1alpha1.SecretKeyRef) []byte {
-	value, ok := c.secretValue(at, ref)
-	if !ok {
-		return nil
+// fallback compiles the slower way; one that leads nowhere is left out. IS-SEND-7.
+func (c *compiler) fallback(at spot, f *v1alpha1.Fallback) snapshot.Fallback {
+	switch {
+	case f == nil:
+		return ""
+	case f.Type != v1alpha1.FallbackIMIP:
+		at.to("type").error(v1alpha1.ReasonInvalidValue, "%q is no fallback: IMIP is one", f.Type)
+	case !c.smarthost:
+		at.error(v1alpha1.ReasonRefNotFound, "mail cannot leave: the gateway has no spec.submission.smarthost; without it, messages to domains without iSchedule are refused")
+	default:
+		return snapshot.FallbackIMIP
 	}
-	value = bytes.TrimSpace(value) // files end in newlines, and so do Secrets made from them
-	if bytes.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		at.to("key").error(v1alpha1.ReasonInvalidValue, "key %q of Secret %q is no token: it may hold visible ASCII characters only", ref.Key, ref.Name)
-		return nil
-	}
-	if len(value) < minTokenBytes {
-		at.to("key").warn(v1alpha1.ReasonWeak, "the token in key %q of Secret %q is shorter than %d characters: make a longer one at random", ref.Key, ref.Name, minTokenBytes)
-	}
-	sum := sha256.Sum256(value)
-	return sum[:]
-}
-
-func (c *compiler) clientCertificate(at spot, cert *v1alpha1.ClientCertificate) *snapshot.ClientCertificate {
-	ca := c.bundle(at.to("caRef"), cert.CARef)
-	names := slices.Clone(cert.Names)
-	slices.Sort(names)
-	names = slices.Compact(names)
-	if len(names) == 0 || names[0] == "" {
-		at.to("names").error(v1alpha1.ReasonInvalidValue, "name the DNS names or URIs of which the certificate must carry one")
-	}
-	return &snapshot.ClientCertificate{CA: ca, Names: names}
+	return ""
 }

@@ -35,9 +35,11 @@ func (c *compiler) gateway(gw *v1alpha1.FederationGateway) (snapshot.Gateway, bo
 	if spec.Egress != nil {
 		out.Egress = c.compileEgress(at.to("egress"), spec.Egress)
 	}
+	c.egress = out.Egress // what is configured below, and in the domains, is held against it
 	if spec.Discovery != nil {
 		out.Discovery = snapshot.Discovery{ParentDomains: spec.Discovery.ParentDomains, WellKnown: spec.Discovery.WellKnown}
 	}
+	out.Submission = c.submission(at.to("submission"), spec.Submission)
 	out.Limits = c.limits(at.to("limits"), spec.Limits, out.Capabilities.MaxContentLength)
 	return out, !at.failed()
 }

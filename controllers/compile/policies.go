@@ -142,33 +142,8 @@ func (c *compiler) inbound(at spot, in *v1alpha1.Inbound) snapshot.Inbound {
 // pinnedKeys compiles the keys agreed on with a peer. IS-DKIM-9.
 func pinnedKeys(list spot, keys []v1alpha1.PinnedKey, minBits int) []snapshot.PinnedKey {
 	var out []snapshot.PinnedKey
-	for i, k := range keys {
-		at := list.index(i)
-		pinned := snapshot.PinnedKey{Selector: strings.ToLower(k.Selector), Record: k.Record}
-		if _, err := cua.Domain(k.Selector); err != nil {
-			at.to("selector").error(v1alpha1.ReasonInvalidValue, "%q is no selector: letters, digits and hyphens", k.Selector)
-		}
-		if k.Domain != "" {
-			name, err := cua.Domain(string(k.Domain))
-			if err != nil {
-				at.to("domain").error(v1alpha1.ReasonInvalidValue, "%q is no domain name", k.Domain)
-			}
-			pinned.Domain = name
-		}
-		record, err := dkim.ParseRecord(k.Record)
-		switch {
-		case err != nil:
-			at.to("record").error(v1alpha1.ReasonInvalidValue, "no key record: %s", err)
-		case record.Revoked:
-			at.to("record").error(v1alpha1.ReasonInvalidValue, "the record has an empty p=: it revokes the key")
-		case record.Testing:
-			at.to("record").warn(v1alpha1.ReasonNoEffect, "the record says t=y: signatures made with a key in testing do not count")
-		default:
-			if pub, isRSA := record.Public.(*rsa.PublicKey); isRSA && pub.N.BitLen() < minBits {
-				at.to("record").warn(v1alpha1.ReasonWeak, "the RSA key has %d bits, less than the %d that minRSABits demands: its signatures are refused", pub.N.BitLen(), minBits)
-			}
-		}
-		out = append(out, pinned)
+	for i := range keys {
+		out = append(out, pinnedKey(list.index(i), &keys[i], minBits, "minRSABits demands"))
 	}
 	slices.SortFunc(out, func(a, b snapshot.PinnedKey) int {
 		return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Selector, b.Selector), cmp.Compare(a.Record, b.Record))
@@ -176,8 +151,40 @@ func pinnedKeys(list spot, keys []v1alpha1.PinnedKey, minBits int) []snapshot.Pi
 	return slices.Compact(out)
 }
 
+// pinnedKey compiles one key; demands says who wants minBits of it.
+func pinnedKey(at spot, k *v1alpha1.PinnedKey, minBits int, demands string) snapshot.PinnedKey {
+	pinned := snapshot.PinnedKey{Selector: strings.ToLower(k.Selector), Record: k.Record}
+	if _, err := cua.Domain(k.Selector); err != nil {
+		at.to("selector").error(v1alpha1.ReasonInvalidValue, "%q is no selector: letters, digits and hyphens", k.Selector)
+	}
+	if k.Domain != "" {
+		name, err := cua.Domain(string(k.Domain))
+		if err != nil {
+			at.to("domain").error(v1alpha1.ReasonInvalidValue, "%q is no domain name", k.Domain)
+		}
+		pinned.Domain = name
+	}
+	record, err := dkim.ParseRecord(k.Record)
+	switch {
+	case err != nil:
+		at.to("record").error(v1alpha1.ReasonInvalidValue, "no key record: %s", err)
+	case record.Revoked:
+		at.to("record").error(v1alpha1.ReasonInvalidValue, "the record has an empty p=: it revokes the key")
+	case record.Testing:
+		at.to("record").warn(v1alpha1.ReasonNoEffect, "the record says t=y: signatures made with a key in testing do not count")
+	default:
+		if pub, isRSA := record.Public.(*rsa.PublicKey); isRSA && pub.N.BitLen() < minBits {
+			at.to("record").warn(v1alpha1.ReasonWeak, "the RSA key has %d bits, less than the %d that %s: its signatures are refused", pub.N.BitLen(), minBits, demands)
+		}
+	}
+	return pinned
+}
+
 func (c *compiler) outbound(at spot, o *v1alpha1.Outbound) snapshot.Outbound {
-	out := snapshot.Outbound{Endpoint: o.Endpoint, RequireSecureIdentity: string(o.RequireSecureIdentity)}
+	out := snapshot.Outbound{Endpoint: o.Endpoint, RequireSecureIdentity: string(o.RequireSecureIdentity), SignatureProfile: string(o.SignatureProfile)}
+	if o.SignatureProfile != "" && o.SignatureProfile != v1alpha1.SignatureDAViCal {
+		at.to("signatureProfile").error(v1alpha1.ReasonInvalidValue, "%q is no signature profile: DAViCal is one, and none means the standard", o.SignatureProfile)
+	}
 	if o.Endpoint != "" {
 		at := at.to("endpoint")
 		if c.target(at, o.Endpoint, "https") && strings.Contains(o.Endpoint, "?") {

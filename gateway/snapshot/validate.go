@@ -91,7 +91,7 @@ func validate(s *Snapshot) error {
 		}
 		policies[p.ID] = p
 	}
-	return at("domains", validateDomains(s.Domains, policies))
+	return at("domains", validateDomains(s.Domains, policies, s.Gateway.Submission.Smarthost != nil))
 }
 
 func (g *Gateway) validate() error {
@@ -107,6 +107,7 @@ func (g *Gateway) validate() error {
 		at("capabilities", validateCapabilities(&g.Capabilities)),
 		at("egress", g.Egress.validate()),
 		at("limits", g.Limits.validate()),
+		at("submission", g.Submission.validate()),
 	)
 }
 

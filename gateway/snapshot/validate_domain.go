@@ -2,7 +2,7 @@ package snapshot
 
 import (
 	"crypto"
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,14 +12,15 @@ import (
 
 // domainValidator remembers what must agree between domains.
 type domainValidator struct {
-	policies map[string]*Policy
-	names    map[string]bool
-	records  map[keyName]string          // one record under one name
-	publics  map[string]crypto.PublicKey // by private key in PEM: domains may share a parent's key, and reading one is dear
+	smarthost bool // mail can leave
+	policies  map[string]*Policy
+	names     map[string]bool
+	records   map[keyName]string          // one record under one name
+	publics   map[string]crypto.PublicKey // by private key in PEM: domains may share a parent's key, and reading one is dear
 }
 
-func validateDomains(domains []Domain, policies map[string]*Policy) error {
-	v := &domainValidator{policies, map[string]bool{}, map[keyName]string{}, map[string]crypto.PublicKey{}}
+func validateDomains(domains []Domain, policies map[string]*Policy, smarthost bool) error {
+	v := &domainValidator{smarthost, policies, map[string]bool{}, map[keyName]string{}, map[string]crypto.PublicKey{}}
 	return each(domains, v.domain)
 }
 
@@ -33,7 +34,9 @@ func (v *domainValidator) domain(d *Domain) error {
 	v.names[d.Name] = true
 	return firstError(
 		at("signing", v.signing(d)),
-		at("backend", d.Backend.validate()),
+		at("backend", d.Backend.validate(v.smarthost)),
+		at("freeBusyBackend", validateFreeBusy(d.FreeBusyBackend)),
+		at("fallback", v.fallback(d.Fallback)),
 		at("accepts", each(d.Accepts, (*Messages).validate)),
 		at("submitters", validateSubmitters(d.Submitters)),
 		at("policies", v.references(d)),
@@ -55,6 +58,9 @@ func (v *domainValidator) signing(d *Domain) error {
 	}
 	if l := d.Signing.Lifetime; l < 0 {
 		return wrong("lifetime", "must not be negative")
+	}
+	if d.Signing.Mail && len(d.Signing.Keys) == 0 {
+		return wrong("mail", "there is no key to sign with")
 	}
 	return at("lookup", checkMethods(d.Signing.Lookup))
 }
@@ -80,6 +86,10 @@ func (v *domainValidator) key(d *Domain, k *Key) error {
 	if record.Revoked {
 		return wrong("record", "the key is revoked")
 	}
+	// RFC 6376 §3.6.1
+	if d.Signing.Mail && record.Services != nil && !slices.Contains(record.Services, "*") && !slices.Contains(record.Services, "email") {
+		return wrong("record", "s= does not let the key sign mail")
+	}
 	if own, ok := record.Public.(interface{ Equal(crypto.PublicKey) bool }); !ok || !own.Equal(public) {
 		return wrong("record", "the record is not that of the private key")
 	}
@@ -101,6 +111,19 @@ func (v *domainValidator) public(private []byte) (crypto.PublicKey, error) {
 	}
 	v.publics[string(private)] = signer.Public()
 	return signer.Public(), nil
+}
+
+func (v *domainValidator) fallback(f Fallback) error {
+	switch f {
+	case "":
+		return nil
+	case FallbackIMIP:
+		if !v.smarthost {
+			return errors.New("there is no smarthost")
+		}
+		return nil
+	}
+	return fmt.Errorf("%q is no fallback of this version", f)
 }
 
 // references checks that the listed policies exist and cover the domain.
@@ -132,43 +155,4 @@ func checkMethods(methods []string) error {
 		}
 	}
 	return nil
-}
-
-func (b *Backend) validate() error {
-	switch b.Type {
-	case BackendISchedule:
-		if b.ISchedule == nil {
-			return wrong("iSchedule", "missing")
-		}
-		return at("iSchedule.url", checkURL(b.ISchedule.URL, "http", "https"))
-	case BackendMemory:
-		if b.ISchedule != nil {
-			return wrong("iSchedule", "does not belong to type %s", b.Type)
-		}
-		return nil
-	}
-	return wrong("type", "%q is no back end of this version", b.Type)
-}
-
-func validateSubmitters(submitters []Submitter) error {
-	names := make(map[string]bool, len(submitters))
-	return each(submitters, func(s *Submitter) error {
-		if s.Name == "" || names[s.Name] {
-			return wrong("name", "missing, or not the only one")
-		}
-		names[s.Name] = true
-		switch {
-		case (len(s.TokenSHA256) > 0) == (s.Certificate != nil):
-			return wrong("tokenSHA256", "one of a token and a certificate is wanted")
-		case s.Certificate == nil && len(s.TokenSHA256) != sha256.Size:
-			return wrong("tokenSHA256", "no SHA-256 digest")
-		case s.Certificate == nil:
-			return nil
-		case len(s.Certificate.CA) == 0:
-			return wrong("certificate.ca", "missing")
-		case len(s.Certificate.Names) == 0 || slices.Contains(s.Certificate.Names, ""):
-			return wrong("certificate.names", "missing or empty: every certificate of the CA would do")
-		}
-		return at("certificate.ca", checkBundle(s.Certificate.CA))
-	})
 }

@@ -82,6 +82,8 @@ func (o *Outbound) validate() error {
 		return wrong("authorization", "holds a control character")
 	case o.RequireSecureIdentity != "" && o.RequireSecureIdentity != "DNSSEC" && o.RequireSecureIdentity != "SourceName":
 		return wrong("requireSecureIdentity", "%q is neither DNSSEC nor SourceName", o.RequireSecureIdentity)
+	case o.SignatureProfile != "" && o.SignatureProfile != SignatureDAViCal:
+		return wrong("signatureProfile", "%q is no signature profile", o.SignatureProfile)
 	case o.Timeout < 0:
 		return wrong("timeout", "must not be negative")
 	}
