@@ -102,10 +102,7 @@ func (z *zones) offset(i int16, sec int64) (int64, bool) {
 			zn.unknown = true
 			return 0, false
 		}
-		s := z.evaluate(zn, sec)
-		zn.spans[zn.next%uint8(len(zn.spans))] = s
-		zn.next++
-		return s.offset, true
+		return zn.remember(z.evaluate(zn, sec)), true
 	}
 	if !zn.tried {
 		zn.tried = true
@@ -115,9 +112,41 @@ func (z *zones) offset(i int16, sec int64) (int64, bool) {
 		zn.unknown = true
 		return 0, false
 	}
-	y, m, d := civilFromDays(floorDiv(sec, secondsPerDay))
-	clock := int(floorMod(sec, secondsPerDay))
-	return sec - time.Date(y, time.Month(m), d, 0, 0, clock, 0, zn.loc).Unix(), true
+	return zn.remember(stretch(zn.loc, sec)), true
+}
+
+func (zn *zone) remember(s span) int64 {
+	zn.spans[zn.next%uint8(len(zn.spans))] = s
+	zn.next++
+	return s.offset
+}
+
+// stretch finds the offset of an IANA zone at local time sec, and how long it stays so. time.Date would leave open which offset
+// it takes of a time that is skipped or occurs twice.
+func stretch(loc *time.Location, sec int64) (s span) {
+	at := time.Unix(sec, 0).In(loc)
+	for range 4 { // the first guess is less than a day off
+		begin, end := at.ZoneBounds()
+		_, off := at.Zone()
+		s = span{math.MinInt64, math.MaxInt64, int64(off)}
+		if !begin.IsZero() {
+			_, before := begin.Add(-time.Second).Zone()
+			s.from = begin.Unix() + int64(max(off, before))
+		}
+		if !end.IsZero() {
+			_, after := end.Zone()
+			s.to = end.Unix() + int64(max(off, after))
+		}
+		switch {
+		case sec < s.from:
+			at = begin.Add(-time.Second)
+		case sec >= s.to:
+			at = end
+		default:
+			return s
+		}
+	}
+	return s
 }
 
 // load reads an IANA zone, if the name looks like one.
