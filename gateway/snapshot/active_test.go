@@ -185,7 +185,8 @@ func TestActivateNamesTheFirstProblem(t *testing.T) {
 		{"domains[0].signing.lookup[1]", func(s *snapshot.Snapshot) { s.Domains[0].Signing.Lookup[1] = s.Domains[0].Signing.Lookup[0] }},
 		{"domains[0].signing.lookup[0]", func(s *snapshot.Snapshot) { s.Domains[0].Signing.Lookup[0] = "ldap" }},
 		{"domains[0].signing.lifetime", func(s *snapshot.Snapshot) { s.Domains[0].Signing.Lifetime = -1 }},
-		{"domains[0].backend.type", func(s *snapshot.Snapshot) { s.Domains[0].Backend.Type = "CalDAV" }},
+		{"domains[0].backend.iSchedule", func(s *snapshot.Snapshot) { s.Domains[0].Backend.Type = snapshot.BackendCalDAV }},
+		{"domains[1].backend.type", func(s *snapshot.Snapshot) { s.Domains[1].Backend.Type = "Graph" }},
 		{"domains[0].backend.iSchedule", func(s *snapshot.Snapshot) { s.Domains[0].Backend.ISchedule = nil }},
 		{"domains[1].backend.iSchedule", func(s *snapshot.Snapshot) { s.Domains[1].Backend.ISchedule = &snapshot.ISchedule{} }},
 		{"domains[0].backend.iSchedule.url", func(s *snapshot.Snapshot) { s.Domains[0].Backend.ISchedule.URL = "/ischedule" }},
@@ -193,9 +194,9 @@ func TestActivateNamesTheFirstProblem(t *testing.T) {
 		{"domains[0].backend.iSchedule.url", func(s *snapshot.Snapshot) { s.Domains[0].Backend.ISchedule.URL = "http://u:hunter2@h/" }},
 		{"domains[0].accepts[0].component", func(s *snapshot.Snapshot) { s.Domains[0].Accepts[0].Component = "vevent" }},
 		{"domains[0].submitters[1].name", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].Name = "calendar" }},
-		{"domains[0].submitters[0].tokenSHA256", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[0].TokenSHA256 = nil }},
+		{"domains[0].submitters[0]", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[0].TokenSHA256 = nil }},
 		{"domains[0].submitters[0].tokenSHA256", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[0].TokenSHA256 = []byte("token") }},
-		{"domains[0].submitters[1].tokenSHA256", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].TokenSHA256 = make([]byte, 32) }},
+		{"domains[0].submitters[1]", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].TokenSHA256 = make([]byte, 32) }},
 		{"domains[0].submitters[1].certificate.ca", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].Certificate.CA = nil }},
 		{"domains[0].submitters[1].certificate.names", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].Certificate.Names = nil }},
 		{"domains[0].submitters[1].certificate.names", func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].Certificate.Names = []string{""} }},
@@ -234,25 +235,30 @@ func TestActivateNamesTheFirstProblem(t *testing.T) {
 		{"policies[2].outbound.requireSecureIdentity", func(s *snapshot.Snapshot) { s.Policies[2].Outbound.RequireSecureIdentity = "Yes" }},
 		{"policies[2].outbound.timeout", func(s *snapshot.Snapshot) { s.Policies[2].Outbound.Timeout = -1 }},
 	} {
-		t.Run(tc.place, func(t *testing.T) {
-			s := valid(t)
-			tc.change(s)
-			a, err := snapshot.Activate(s)
-			var problem *snapshot.Error
-			if a != nil || !errors.As(err, &problem) {
-				t.Fatalf("%v, %v", a, err)
-			}
-			if problem.Place != tc.place {
-				t.Errorf("%q, want %q: %v", problem.Place, tc.place, err)
-			}
-			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), string(secret[30:50])) {
-				t.Errorf("a secret stands in %q", err)
-			}
-		})
+		refused(t, tc.place, tc.change)
 	}
 	if _, err := snapshot.Activate(nil); err == nil {
 		t.Error("nothing is no snapshot")
 	}
+}
+
+// refused changes a valid snapshot and wants a problem at the place, and no secret told.
+func refused(t *testing.T, place string, change func(*snapshot.Snapshot)) {
+	t.Run(place, func(t *testing.T) {
+		s := valid(t)
+		change(s)
+		a, err := snapshot.Activate(s)
+		var problem *snapshot.Error
+		if a != nil || !errors.As(err, &problem) {
+			t.Fatalf("%v, %v", a, err)
+		}
+		if problem.Place != place {
+			t.Errorf("%q, want %q: %v", problem.Place, place, err)
+		}
+		if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), string(testTLS().key[30:50])) {
+			t.Errorf("a secret stands in %q", err)
+		}
+	})
 }
 
 func TestActivateTakesTheLeastSnapshot(t *testing.T) {

@@ -29,6 +29,17 @@ var comparePrefix = cmpopts.EquateComparable(netip.Prefix{})
 func full() *snapshot.Snapshot {
 	pair := snapshot.KeyPair{Certificate: []byte("certificate"), Key: []byte("key")}
 	messages := []snapshot.Messages{{Component: "VEVENT", Methods: []string{"REQUEST"}}}
+	pinned := snapshot.PinnedKey{Domain: "friend.example", Selector: "sel", Record: "v=DKIM1; p=x"}
+	server := &snapshot.SMTPServer{Host: "smtp.example.org", Port: 587, TLS: snapshot.SMTPStartTLS, Username: "calfed", Password: "password"}
+	backend := snapshot.Backend{
+		Type:      snapshot.BackendISchedule,
+		ISchedule: &snapshot.ISchedule{URL: "http://127.0.0.1:8008/ischedule"},
+		CalDAV: &snapshot.CalDAV{
+			URL: "https://calendar.example.org/dav/", Profile: snapshot.ProfileCyrus, PrincipalTemplate: "/dav/principals/user/{local}/",
+			Username: "admin", Password: "password", Token: "token", FreeBusyPrincipal: "/dav/principals/user/calfed/", BypassACL: true,
+		},
+		IMIP: &snapshot.IMIP{Server: server},
+	}
 	return &snapshot.Snapshot{
 		Format: snapshot.FormatVersion,
 		Gateway: snapshot.Gateway{
@@ -54,18 +65,23 @@ func full() *snapshot.Snapshot {
 				MaxHeaderBytes: 7, MaxInFlightBytes: 8, HeaderTimeout: 9 * time.Second, BodyTimeout: 10 * time.Second, DeliveryTimeout: 11 * time.Second,
 			},
 			Discovery: snapshot.Discovery{ParentDomains: true, WellKnown: true},
+			Submission: snapshot.Submission{
+				SMTP:      &snapshot.SMTPSubmission{MaxMessageBytes: 12, MaxRecipients: 13, AuthservID: "mx.example.org"},
+				Smarthost: server,
+			},
 		},
 		Domains: []snapshot.Domain{{
 			Name: "example.org", Source: "default/example-org",
 			Signing: snapshot.Signing{
 				Keys:   []snapshot.Key{{Source: "default/key", Domain: "example.org", Selector: "cal", Private: []byte("private"), Record: "v=DKIM1; p=x"}},
-				Lookup: []string{"dns/txt"}, Lifetime: 10 * time.Minute,
+				Lookup: []string{"dns/txt"}, Lifetime: 10 * time.Minute, Mail: true,
 			},
-			Backend: snapshot.Backend{Type: snapshot.BackendISchedule, ISchedule: &snapshot.ISchedule{URL: "http://127.0.0.1:8008/ischedule"}},
+			Backend: backend, FreeBusyBackend: &backend, Fallback: snapshot.FallbackIMIP,
 			Accepts: messages,
 			Submitters: []snapshot.Submitter{{
 				Name: "calendar", TokenSHA256: []byte("digest"),
 				Certificate: &snapshot.ClientCertificate{CA: []byte("ca"), Names: []string{"cal.example.org"}},
+				Basic:       &snapshot.Basic{Username: "mta", PasswordSHA256: []byte("digest")}, PinnedKey: &pinned,
 			}},
 			Policies: []string{"default/friends"},
 		}},
@@ -74,13 +90,14 @@ func full() *snapshot.Snapshot {
 			Peers: []string{"friend.example"}, Domains: []string{"example.org"}, Action: snapshot.Allow,
 			Inbound: snapshot.Inbound{
 				Messages: messages, Rate: 2.5, MaxRecipients: 10, MinRSABits: 2048, KeyLookup: []string{"dns/txt"},
-				PinnedKeys:            []snapshot.PinnedKey{{Domain: "friend.example", Selector: "sel", Record: "v=DKIM1; p=x"}},
+				PinnedKeys:            []snapshot.PinnedKey{pinned},
 				SignatureTimeOptional: true, MaxAge: time.Hour, ContentTypeParametersOptional: true, Strict: true,
 				ThirdPartySigners: []string{"signer.example"}, FreeBusy: snapshot.FreeBusyFull, HideUnknownUsers: true,
 			},
 			Outbound: snapshot.Outbound{
 				Endpoint: "https://cal.friend.example/", CABundle: []byte("bundle"), CertificateSHA256: []string{"00"},
-				ClientCertificate: &pair, Authorization: "Bearer x", RequireSecureIdentity: "DNSSEC", Timeout: time.Second,
+				ClientCertificate: &pair, Authorization: "Bearer x", RequireSecureIdentity: "DNSSEC",
+				SignatureProfile: snapshot.SignatureDAViCal, Timeout: time.Second,
 			},
 		}},
 	}

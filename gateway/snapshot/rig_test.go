@@ -82,6 +82,10 @@ func valid(t testing.TB) *snapshot.Snapshot {
 				MaxConnections: 1, MaxConnsPerSource: 1, RequestsPerSource: 1, KeyLookupsPerSource: 1, KeyLookupsPerDomain: 1, KeyLookups: 1,
 				MaxHeaderBytes: 1, MaxInFlightBytes: 1, HeaderTimeout: 1, BodyTimeout: 1, DeliveryTimeout: 1,
 			},
+			Submission: snapshot.Submission{
+				SMTP:      &snapshot.SMTPSubmission{MaxMessageBytes: 32 << 20, MaxRecipients: 100, AuthservID: "mx.example.org"},
+				Smarthost: &snapshot.SMTPServer{Host: "smtp.example.org", Port: 587, TLS: snapshot.SMTPStartTLS, Username: "calfed", Password: "hunter2-mail"},
+			},
 		},
 		Domains: []snapshot.Domain{
 			{
@@ -104,6 +108,30 @@ func valid(t testing.TB) *snapshot.Snapshot {
 				Backend:  snapshot.Backend{Type: snapshot.BackendMemory},
 				Policies: []string{"default/everybody"},
 			},
+			{
+				Name:    "team.example.org",
+				Signing: snapshot.Signing{Keys: []snapshot.Key{key(t, "example.org", "one", 1)}, Mail: true},
+				Backend: snapshot.Backend{Type: snapshot.BackendCalDAV, CalDAV: &snapshot.CalDAV{
+					URL: "https://calendar.example.org/dav/", Profile: snapshot.ProfileCyrus, PrincipalTemplate: "/dav/principals/user/{local}/",
+					Username: "admin", Password: "hunter2-dav", FreeBusyPrincipal: "/dav/principals/user/calfed/", BypassACL: true,
+				}},
+				FreeBusyBackend: &snapshot.Backend{Type: snapshot.BackendCalDAV, CalDAV: &snapshot.CalDAV{
+					URL: "https://calendar.example.org/", Profile: snapshot.ProfileSabreDAV, Token: "hunter2-token",
+				}},
+				Fallback: snapshot.FallbackIMIP,
+				Submitters: []snapshot.Submitter{
+					{Name: "davical", PinnedKey: &snapshot.PinnedKey{Selector: "dav", Record: key(t, "example.org", "dav", 4).Record}},
+					{Name: "mta", Basic: &snapshot.Basic{Username: "mta", PasswordSHA256: make([]byte, 32)}},
+				},
+			},
+			{
+				Name:    "mail.example.org",
+				Backend: snapshot.Backend{Type: snapshot.BackendIMIP, IMIP: &snapshot.IMIP{Server: &snapshot.SMTPServer{Host: "2001:db8::25", Port: 2525, TLS: snapshot.SMTPPlain}}},
+			},
+			{
+				Name:    "relayed.example.org",
+				Backend: snapshot.Backend{Type: snapshot.BackendIMIP, IMIP: &snapshot.IMIP{}},
+			},
 		},
 		Policies: []snapshot.Policy{
 			{ID: "default/deny", Peers: []string{"enemy.example", "*.enemy.example"}, Action: snapshot.Deny},
@@ -120,7 +148,8 @@ func valid(t testing.TB) *snapshot.Snapshot {
 				Outbound: snapshot.Outbound{
 					Endpoint: "https://cal.friend.example/.well-known/ischedule", CABundle: tls.ca,
 					CertificateSHA256: []string{"0000000000000000000000000000000000000000000000000000000000000000"},
-					ClientCertificate: &pair, Authorization: "Bearer x", RequireSecureIdentity: "DNSSEC", Timeout: time.Second,
+					ClientCertificate: &pair, Authorization: "Bearer x", RequireSecureIdentity: "DNSSEC",
+					SignatureProfile: snapshot.SignatureDAViCal, Timeout: time.Second,
 				},
 			},
 			{ID: "default/unused", Peers: []string{"*"}, Action: snapshot.Allow},
