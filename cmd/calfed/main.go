@@ -85,6 +85,8 @@ func newRootCommand() *cobra.Command {
 		newFreeBusyCommand(),
 		newDKIMCommand(),
 		newDNSCommand(),
+		newCheckCommand(),
+		newBackendCommand(),
 		newLintCommand(),
 		newPolicyCommand(),
 	)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -12,18 +14,25 @@ import (
 const (
 	outputText = "text"
 	outputJSON = "json"
+	// outputMarkdown is a table as GitHub shows it.
+	outputMarkdown = "markdown"
 )
 
-// addOutputFlag gives a command that prints facts its -o.
-func addOutputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", outputText, "text or json")
+// addOutputFlag gives a command that prints facts its -o; further are values beside text and json.
+func addOutputFlag(cmd *cobra.Command, output *string, further ...string) {
+	cmd.Flags().StringVarP(output, "output", "o", outputText, alternatives(further))
 }
 
-func checkOutput(output string) error {
-	if output != outputText && output != outputJSON {
-		return fmt.Errorf("-o %q: want %s or %s", output, outputText, outputJSON)
+func checkOutput(output string, further ...string) error {
+	if output != outputText && output != outputJSON && !slices.Contains(further, output) {
+		return fmt.Errorf("-o %q: want %s", output, alternatives(further))
 	}
 	return nil
+}
+
+func alternatives(further []string) string {
+	all := append([]string{outputText, outputJSON}, further...)
+	return strings.Join(all[:len(all)-1], ", ") + " or " + all[len(all)-1]
 }
 
 func printJSON(w io.Writer, v any) error {

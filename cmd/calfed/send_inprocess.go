@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,13 +11,10 @@ import (
 
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/manifests"
-	"github.com/calfed/calfed/gateway/backend"
-	backendischedule "github.com/calfed/calfed/gateway/backend/ischedule"
+	"github.com/calfed/calfed/gateway"
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
-	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/receiver"
-	"github.com/calfed/calfed/gateway/resolver"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -86,28 +81,27 @@ func activate(dirs []string, domain string) (*snapshot.Active, error) {
 type sendingParts struct {
 	sender   *sender.Sender
 	finder   *discovery.Discoverer
-	backends map[string]backend.Backend
+	backends *gateway.Backends
 }
 
 func newSendingParts(active *snapshot.Active, log *slog.Logger) (*sendingParts, error) {
 	gw := &active.Snapshot.Gateway
-	dns := resolver.New(resolver.Config{Server: gw.Egress.Resolver})
-	out := netguard.Config{PeerCIDRs: gw.Egress.PeerCIDRs, BackendCIDRs: gw.Egress.BackendCIDRs, Resolver: dns}
-	if len(gw.Egress.CABundle) > 0 {
-		var err error
-		if out.Roots, err = x509.SystemCertPool(); err != nil {
-			out.Roots = x509.NewCertPool()
-		}
-		if !out.Roots.AppendCertsFromPEM(gw.Egress.CABundle) {
-			return nil, errors.New("egress.caBundleRef: no certificate in it")
-		}
+	out, err := newNetwork(gw.Egress)
+	if err != nil {
+		return nil, err
 	}
-	guard, agent := netguard.New(out), "calfed/"+version
-	p := &sendingParts{
-		finder:   discovery.New(discovery.Config{DNS: dns, Guard: guard, Options: gw.Discovery, UserAgent: agent, Log: log}),
-		backends: map[string]backend.Backend{},
+	agent := "calfed/" + version
+	p := &sendingParts{}
+	p.backends, err = gateway.NewBackends(gateway.BackendsConfig{Active: active, Guard: out.guard, UserAgent: agent, Log: log})
+	if err != nil {
+		return nil, err
 	}
-	err := p.connect(active, guard, agent, log)
+	p.finder = discovery.New(discovery.Config{DNS: out.dns, Guard: out.guard, Options: gw.Discovery, UserAgent: agent, Log: log})
+	p.sender, err = sender.New(sender.Config{
+		Active: active, Finder: p.finder, Fallback: p.backends.Fallback, UserAgent: agent, Log: log,
+		// for recipients in the gateway's own domains (IS-SEND-9)
+		Local: receiver.New(receiver.Config{Active: active, Backends: p.backends.ByDomain, Log: log}),
+	})
 	if err != nil {
 		p.close()
 		return nil, err
@@ -115,29 +109,7 @@ func newSendingParts(active *snapshot.Active, log *slog.Logger) (*sendingParts, 
 	return p, nil
 }
 
-// connect makes the back ends of the gateway's own domains, for recipients there (IS-SEND-9), and the sender.
-func (p *sendingParts) connect(active *snapshot.Active, guard *netguard.Guard, agent string, log *slog.Logger) error {
-	for _, d := range active.Snapshot.Domains {
-		if d.Backend.ISchedule == nil {
-			continue
-		}
-		b, err := backendischedule.New(*d.Backend.ISchedule, guard, agent, nil)
-		if err != nil {
-			return fmt.Errorf("domain %s: %w", d.Name, err)
-		}
-		p.backends[d.Name] = b
-	}
-	var err error
-	p.sender, err = sender.New(sender.Config{
-		Active: active, Finder: p.finder, UserAgent: agent, Log: log,
-		Local: receiver.New(receiver.Config{Active: active, Backends: p.backends, Log: log}),
-	})
-	return err
-}
-
 func (p *sendingParts) close() {
 	p.finder.Close()
-	for _, b := range p.backends {
-		b.Close()
-	}
+	p.backends.Close()
 }

@@ -32,8 +32,8 @@ func (r *run) capabilities(ctx context.Context) *discovery.Receiver {
 	c := found.Capabilities
 	step.Verdict = OK
 	step.Seen = fmt.Sprintf("%s: serial %d, versions %s, %s", found.URL, c.Serial, orNone(c.Versions), messages(c))
-	if len(found.Steps) > 0 {
-		step.Seen += " (" + strings.Join(found.Steps, "; ") + ")"
+	if hops := redirects(found.Steps); hops != "" {
+		step.Seen += " (" + hops + ")"
 	}
 	switch missing := lacking(c); {
 	case len(c.Versions) > 0 && !slices.Contains(c.Versions, ischedule.Version) && !slices.Contains(c.Versions, "1"):
@@ -45,6 +45,20 @@ func (r *run) capabilities(ctx context.Context) *discovery.Receiver {
 	}
 	r.add(step)
 	return found
+}
+
+// redirects are the requests on the way to the document, when there was more than one.
+func redirects(steps []string) string {
+	var hops []string
+	for _, s := range steps {
+		if strings.HasPrefix(s, "GET ") {
+			hops = append(hops, s)
+		}
+	}
+	if len(hops) < 2 {
+		return ""
+	}
+	return strings.Join(hops, "; ")
 }
 
 // lacking are the messages without which scheduling is incomplete.
