@@ -5,8 +5,6 @@ package interop
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,17 +17,17 @@ func TestCyrus(t *testing.T) {
 	t.Run("REQUEST stands in the attendee's calendar, CANCEL ends it", func(t *testing.T) {
 		const uid = "invite-1@sender.example"
 		w.send(t, "2.0", "alice@example.org", invitation("REQUEST", uid, 0, "20261125T140000Z", "CONFIRMED", "Budget"))
-		stored := w.calendar(w.a, "alice", uid)
+		stored := w.stored(t, w.a, "alice", uid)
 		mustContain(t, stored, "UID:"+uid, "SUMMARY:Budget", "DTSTART:20261125T140000Z", "ORGANIZER:mailto:carol@sender.example",
 			"LOCATION:East wing\\, room 3", "mailto:alice@example.org")
 		t.Logf("as Cyrus stores it:\n%s", stored)
 
 		w.send(t, "2.0", "alice@example.org", invitation("REQUEST", uid, 1, "20261126T090000Z", "CONFIRMED", "Budget (moved)"))
-		stored = w.calendar(w.a, "alice", uid)
+		stored = w.stored(t, w.a, "alice", uid)
 		mustContain(t, stored, "SUMMARY:Budget (moved)", "DTSTART:20261126T090000Z", "SEQUENCE:1")
 
 		w.send(t, "2.0", "alice@example.org", invitation("CANCEL", uid, 2, "20261126T090000Z", "CANCELLED", "Budget (moved)"))
-		if stored = w.calendar(w.a, "alice", uid); stored != "" && !strings.Contains(stored, "STATUS:CANCELLED") {
+		if stored = w.stored(t, w.a, "alice", uid); stored != "" && !strings.Contains(stored, "STATUS:CANCELLED") {
 			t.Errorf("the cancelled event still stands:\n%s", stored)
 		}
 	})
@@ -40,7 +38,7 @@ func TestCyrus(t *testing.T) {
 			"DTSTAMP:20261122T110000Z", "DTSTART:20261127T100000Z", "DTEND:20261127T110000Z", "SUMMARY:Alice's meeting", "SEQUENCE:0",
 			"ORGANIZER:mailto:alice@example.org", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:alice@example.org",
 			"ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:carol@sender.example", "END:VEVENT", "END:VCALENDAR")
-		status, body := w.dav(w.a, "alice", http.MethodPut, w.home(w.a, "alice")+"organized.ics", event, "Content-Type", "text/calendar")
+		status, body := w.dav(w.a.login("alice"), http.MethodPut, w.a.calendar("alice")+"organized.ics", event, "Content-Type", "text/calendar")
 		if status != http.StatusCreated {
 			t.Fatalf("PUT: %d\n%s", status, body)
 		}
@@ -48,7 +46,7 @@ func TestCyrus(t *testing.T) {
 			"DTSTAMP:20261122T120000Z", "DTSTART:20261127T100000Z", "DTEND:20261127T110000Z", "SUMMARY:Alice's meeting", "SEQUENCE:0",
 			"ORGANIZER:mailto:alice@example.org", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:carol@sender.example", "END:VEVENT", "END:VCALENDAR")
 		w.send(t, "2.0", "alice@example.org", reply)
-		stored := w.calendar(w.a, "alice", uid)
+		stored := w.stored(t, w.a, "alice", uid)
 		for _, line := range strings.Split(unfold(stored), "\n") {
 			if strings.HasPrefix(line, "ATTENDEE") && strings.HasSuffix(line, "carol@sender.example") && !strings.Contains(line, "PARTSTAT=ACCEPTED") {
 				t.Errorf("the organizer's copy does not know the answer: %s", line)
@@ -60,7 +58,7 @@ func TestCyrus(t *testing.T) {
 	t.Run("a recurring event with an exception and a VTIMEZONE", func(t *testing.T) {
 		const uid = "weekly@sender.example"
 		w.send(t, "2.0", "bob@example.org", recurring(uid))
-		stored := w.calendar(w.a, "bob", uid)
+		stored := w.stored(t, w.a, "bob", uid)
 		mustContain(t, stored, "RRULE:FREQ=WEEKLY;COUNT=6", "TZID=Europe/Berlin", "EXDATE;TZID=Europe/Berlin:20261214T100000",
 			"RECURRENCE-ID;TZID=Europe/Berlin:20261207T100000", "SUMMARY:Weekly (in the large room)")
 		if n := strings.Count(stored, "BEGIN:VEVENT"); n != 2 {
@@ -71,8 +69,8 @@ func TestCyrus(t *testing.T) {
 
 	t.Run("free/busy is answered", func(t *testing.T) {
 		// Cyrus's own answer over iSchedule is empty, its bug; that the question gets through is what counts here
-		out := w.run(w.b, "freebusy", "alice@example.org", "--as", "carol@sender.example", "--from", "2026-11-25T00:00:00Z",
-			"--to", "2026-11-26T00:00:00Z", "--submit", "http://"+w.b.submit, "--token-file", w.tokenFile(t, w.b))
+		out := w.run("freebusy", "alice@example.org", "--as", "carol@sender.example", "--from", "2026-11-25T00:00:00Z",
+			"--to", "2026-11-26T00:00:00Z", "--submit", "http://"+w.b.submit, "--token-file", w.write("token", []byte(w.b.token)))
 		mustContain(t, out, "alice@example.org")
 		t.Log(out)
 	})
@@ -84,7 +82,7 @@ func TestCyrus(t *testing.T) {
 
 	t.Run("a stranger to the policy is refused", func(t *testing.T) {
 		// example.org's own gateway may send to sender.example; a third domain is neither's peer
-		out, code := w.try(w.b, "policy", "explain", "--manifests", w.a.dir, "--from", "mallory@elsewhere.example", "--to", "alice@example.org",
+		out, code := w.try("policy", "explain", "--manifests", w.a.dir, "--from", "mallory@elsewhere.example", "--to", "alice@example.org",
 			"--component", "VEVENT", "--method", "REQUEST")
 		if code != 1 {
 			t.Errorf("exit %d, want 1:\n%s", code, out)
@@ -92,26 +90,22 @@ func TestCyrus(t *testing.T) {
 	})
 }
 
+// stored is what is in the user's calendar under the UID; "" when nothing is.
+func (w *world) stored(t *testing.T, o *organisation, user, uid string) string {
+	t.Helper()
+	if found := w.find(t, &o.system, user, uid); found != nil {
+		return found.data
+	}
+	return ""
+}
+
 // send submits a message of carol's to her gateway and wants this status for the recipient.
 func (w *world) send(t *testing.T, status, to, message string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "message.ics")
-	if err := os.WriteFile(file, []byte(message), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, _ := w.try(w.b, "send", file, "--to", to, "--submit", "http://"+w.b.submit, "--token-file", w.tokenFile(t, w.b), "-o", "json")
+	out, _ := w.try("send", w.write("message.ics", []byte(message)), "--to", to, "--submit", "http://"+w.b.submit, "--token-file", w.write("token", []byte(w.b.token)), "-o", "json")
 	if !strings.Contains(out, status) {
 		t.Fatalf("calfed send to %s: want %s, got\n%s", to, status, out)
 	}
-}
-
-func (w *world) tokenFile(t *testing.T, o *organisation) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(o.token+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 func invitation(method, uid string, sequence int, start, status, summary string) string {
