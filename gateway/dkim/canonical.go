@@ -14,6 +14,7 @@ type profile struct {
 	joins             bool     // equal-named fields become one, blanks around commas go
 	mandatory         []string // h= must name them and the message must have them
 	optional          []string // signed when present
+	services          []string // s= of a key record must hold one of these, when it is there
 }
 
 var iSchedule = profile{
@@ -21,6 +22,7 @@ var iSchedule = profile{
 	joins:             true,
 	mandatory:         []string{"Content-Type", "iSchedule-Version", "Originator", "Recipient"},
 	optional:          []string{"iSchedule-Message-ID", "User-Agent", "Authorization"},
+	services:          []string{"*", serviceISchedule},
 }
 
 // appendField appends "name:value CRLF" in ischedule-relaxed form (D05 §7.2). It gives the same bytes for

@@ -21,7 +21,7 @@ func (s *Signature) Checks(h http.Header, body []byte, rec *Record, now time.Tim
 		{"signed fields", s.checkHeaders(iSchedule, h)},
 		{"identity", s.checkIdentity()},
 		{"time", s.CheckTime(now, r)},
-		{"key record", s.checkRecord(rec, r)},
+		{"key record", s.checkRecord(iSchedule, rec, r)},
 		{"body hash", s.CheckBody(body)},
 		{"signature", s.checkValue(iSchedule, h, rec)},
 	}

@@ -5,5 +5,5 @@
 //
 // A verifier takes the values that Fields returns, parses each with ParseSignature, and runs CheckStatic,
 // AlignedWith, CheckTime, CheckBody and, with a key record, CheckKey; one signature that passes them
-// all is enough. A signer is a Signer.
+// all is enough. A signer is a Signer. draft01.go holds the older profile of one peer.
 package dkim

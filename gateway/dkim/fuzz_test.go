@@ -36,6 +36,8 @@ func FuzzParseSignature(f *testing.F) {
 		for _, c := range sig.Checks(http.Header{}, nil, rec, now, dkim.Rules{}) {
 			_ = reasonOf(t, c.Err)
 		}
+		_ = reasonOf(t, sig.CheckDraft01("gw.example", http.Header{}, rec, dkim.Rules{}))
+		_ = reasonOf(t, sig.CheckBodyDraft01(nil))
 		// Folding a value changes nothing of what it says, as the receiver sees it.
 		if again, err := dkim.ParseSignature(" " + value + "\t"); err == nil && string(again.Value) != string(sig.Value) {
 			t.Errorf("b= changed with the blanks around the field")

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -40,6 +41,28 @@ func (s *Signer) Sign(h http.Header, body []byte, now time.Time) (string, error)
 }
 
 func (s *Signer) sign(p profile, h http.Header, body []byte, now time.Time) (string, error) {
+	h, err := canonicalNames(h)
+	if err != nil {
+		return "", err
+	}
+	names, err := p.namesToSign(h)
+	if err != nil {
+		return "", err
+	}
+	f := form{canonicalization: p.canonicalizations[0], query: s.Query, names: names, bodyHash: bodyHash(body)}
+	return s.write(f, now, func(unsigned string) ([sha256.Size]byte, error) { return p.headerHash(h, names, unsigned) })
+}
+
+// form is what differs between the signatures that one Signer makes.
+type form struct {
+	canonicalization string
+	query            []string
+	names            []string // h=
+	bodyHash         [sha256.Size]byte
+}
+
+// write makes the field value. Hash digests the header with the value so far, which ends in an empty b=.
+func (s *Signer) write(f form, now time.Time, hash func(unsigned string) ([sha256.Size]byte, error)) (string, error) {
 	algorithm, err := s.algorithm()
 	if err != nil {
 		return "", err
@@ -48,13 +71,6 @@ func (s *Signer) sign(p profile, h http.Header, body []byte, now time.Time) (str
 	if !IsDomain(domain) || !IsDomain(selector) || len(selector)+len("._domainkey.")+len(domain) > maxDomainLen {
 		return "", errors.New("signing domain or selector is no domain name")
 	}
-	if h, err = canonicalNames(h); err != nil {
-		return "", err
-	}
-	names, err := p.namesToSign(h)
-	if err != nil {
-		return "", err
-	}
 	lifetime := s.Lifetime
 	if lifetime == 0 {
 		lifetime = defaultLifetime
@@ -62,19 +78,18 @@ func (s *Signer) sign(p profile, h http.Header, body []byte, now time.Time) (str
 	lifetime = max(lifetime, leastLifetime)
 
 	var b strings.Builder
-	b.WriteString("v=1; a=" + algorithm + "; c=" + p.canonicalizations[0] + "; d=" + domain + "; s=" + selector)
+	b.WriteString("v=1; a=" + algorithm + "; c=" + f.canonicalization + "; d=" + domain + "; s=" + selector)
 	b.WriteString("; t=" + strconv.FormatInt(now.Unix(), 10) + "; x=" + strconv.FormatInt(now.Add(lifetime).Unix(), 10))
-	if len(s.Query) > 0 {
-		query := strings.Join(s.Query, ":")
+	if len(f.query) > 0 {
+		query := strings.Join(f.query, ":")
 		if !plainText(query) || strings.ContainsAny(query, " \t\r\n;") {
 			return "", errors.New("look-up method with a blank or semicolon")
 		}
 		b.WriteString("; q=" + query)
 	}
-	sum := bodyHash(body)
-	b.WriteString("; h=" + strings.Join(names, ":") + "; bh=" + base64.StdEncoding.EncodeToString(sum[:]) + "; b=")
+	b.WriteString("; h=" + strings.Join(f.names, ":") + "; bh=" + base64.StdEncoding.EncodeToString(f.bodyHash[:]) + "; b=")
 
-	digest, err := p.headerHash(h, names, b.String())
+	digest, err := hash(b.String())
 	if err != nil {
 		return "", err
 	}

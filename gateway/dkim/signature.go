@@ -46,6 +46,7 @@ type Signature struct {
 	Value            []byte    // b=
 
 	hasLength bool   // l= is there
+	length    string // l= as written
 	raw       string // the field value with b= emptied, as it is hashed
 }
 
@@ -87,7 +88,7 @@ func ParseSignature(value string) (*Signature, error) {
 				err = errors.New("empty")
 			}
 		case "l":
-			s.hasLength = true
+			s.hasLength, s.length = true, t.value
 		case "q":
 			s.Query, err = splitList(strings.ToLower(t.value), maxListItems)
 		case "s":

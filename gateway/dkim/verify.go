@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
 	"slices"
@@ -127,14 +128,14 @@ func (s *Signature) CheckKey(h http.Header, rec *Record, r Rules) error {
 }
 
 func (s *Signature) checkKey(p profile, h http.Header, rec *Record, r Rules) error {
-	if err := s.checkRecord(rec, r); err != nil {
+	if err := s.checkRecord(p, rec, r); err != nil {
 		return err
 	}
 	return s.checkValue(p, h, rec)
 }
 
 // checkRecord verifies that the key record allows this signature.
-func (s *Signature) checkRecord(rec *Record, r Rules) error {
+func (s *Signature) checkRecord(p profile, rec *Record, r Rules) error {
 	algorithm, keyType := s.Algorithm, ""
 	switch algorithm {
 	case algorithmRSA:
@@ -153,8 +154,8 @@ func (s *Signature) checkRecord(rec *Record, r Rules) error {
 		return failf(ReasonKeyMismatch, "k=%s cannot verify a=%s", rec.KeyType, algorithm)
 	case rec.Hashes != nil && !slices.Contains(rec.Hashes, "sha256"):
 		return failf(ReasonKeyMismatch, "h= of the key lacks sha256")
-	case rec.Services != nil && !slices.Contains(rec.Services, "*") && !slices.Contains(rec.Services, serviceISchedule):
-		return failf(ReasonKeyMismatch, "s= of the key allows neither * nor %s", serviceISchedule)
+	case rec.Services != nil && !slices.ContainsFunc(rec.Services, func(s string) bool { return slices.Contains(p.services, s) }):
+		return failf(ReasonKeyMismatch, "s= of the key allows none of %s", strings.Join(p.services, ", "))
 	case rec.Testing:
 		return failf(ReasonKeyTesting, "t=y: the key is being tested")
 	}
@@ -178,6 +179,10 @@ func (s *Signature) checkValue(p profile, h http.Header, rec *Record) error {
 	if err != nil {
 		return err
 	}
+	return s.checkDigest(digest, rec)
+}
+
+func (s *Signature) checkDigest(digest [sha256.Size]byte, rec *Record) error {
 	good := false
 	switch pub := rec.Public.(type) {
 	case *rsa.PublicKey:

@@ -72,26 +72,10 @@ func (c *Capabilities) Marshal() []byte {
 	}
 	x.close("versions")
 	x.open("scheduling-messages")
-	for _, m := range c.Messages {
-		if len(m.Methods) == 0 {
-			x.empty("component", "name", m.Name)
-			continue
-		}
-		x.open("component", "name", m.Name)
-		for _, method := range m.Methods {
-			x.empty("method", "name", method)
-		}
-		x.close("component")
-	}
+	c.writeMessages(x, "component")
 	x.close("scheduling-messages")
 	x.open("calendar-data-types")
-	for _, t := range c.DataTypes {
-		attrs := []string{"content-type", t.ContentType}
-		if t.Version != "" {
-			attrs = append(attrs, "version", t.Version)
-		}
-		x.empty("calendar-data-type", attrs...)
-	}
+	c.writeDataTypes(x)
 	x.close("calendar-data-types")
 	x.open("attachments")
 	if c.Attachments.Inline {
@@ -115,6 +99,31 @@ func (c *Capabilities) Marshal() []byte {
 	x.close("capabilities")
 	x.close("query-result")
 	return x.bytes()
+}
+
+// writeMessages writes each component kind as an element of that name.
+func (c *Capabilities) writeMessages(x *xmlWriter, element string) {
+	for _, m := range c.Messages {
+		if len(m.Methods) == 0 {
+			x.empty(element, "name", m.Name)
+			continue
+		}
+		x.open(element, "name", m.Name)
+		for _, method := range m.Methods {
+			x.empty("method", "name", method)
+		}
+		x.close(element)
+	}
+}
+
+func (c *Capabilities) writeDataTypes(x *xmlWriter) {
+	for _, t := range c.DataTypes {
+		attrs := []string{"content-type", t.ContentType}
+		if t.Version != "" {
+			attrs = append(attrs, "version", t.Version)
+		}
+		x.empty("calendar-data-type", attrs...)
+	}
 }
 
 func limit(n int64) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -309,7 +310,32 @@ func TestCapabilitiesRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(c, got); diff != "" {
 			t.Fatal(diff)
 		}
+		got, err = ischedule.ReadCapabilities(c.MarshalDraft01())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Serial, c.RScales = 0, nil // the old schema has no place for them
+		if diff := cmp.Diff(c, got); diff != "" {
+			t.Fatal(diff)
+		}
 	})
+}
+
+// The old schema as DAViCal itself writes it, element by element.
+//
+// Proves: IS-SUB-1
+func TestMarshalDraft01(t *testing.T) {
+	recorded, err := os.ReadFile(filepath.Join("testdata", "davical-1.1.12-capabilities.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := func(document []byte) []string {
+		_, inner, _ := strings.Cut(string(document), "?>")
+		return strings.Split(regexp.MustCompile(`>\s+`).ReplaceAllString(strings.TrimSpace(inner), ">"), "<")
+	}
+	if diff := cmp.Diff(tags(recorded), tags(draft01.MarshalDraft01())); diff != "" {
+		t.Errorf("(-DAViCal +ours):\n%s", diff)
+	}
 }
 
 func FuzzReadCapabilities(f *testing.F) {
