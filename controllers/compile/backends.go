@@ -56,14 +56,12 @@ func warnOfFreeBusy(at spot, b *v1alpha1.Backend) {
 	}
 	at = at.to("calDAV")
 	switch s := b.CalDAV; {
-	case s.FreeBusyPrincipal != "" && s.Profile == v1alpha1.ProfileRadicale:
-		at.to("freeBusyPrincipal").warn(v1alpha1.ReasonNoEffect, "Radicale has no scheduling Outbox to ask: remove it; free/busy is answered with bypassACL: true alone")
+	case s.Profile == v1alpha1.ProfileRadicale && s.FreeBusyPrincipal != "":
+		at.to("freeBusyPrincipal").warn(v1alpha1.ReasonNoEffect, "Radicale has no scheduling Outbox to ask: remove it; bypassACL: true alone makes free/busy work")
+	case s.Profile == v1alpha1.ProfileRadicale && !s.BypassACL:
+		at.warn(v1alpha1.ReasonNoEffect, "every free/busy question is refused: set bypassACL: true, and the credentials answer for all calendars that they can read")
 	case s.FreeBusyPrincipal == "" && !s.BypassACL:
-		cure := "name a freeBusyPrincipal, or"
-		if s.Profile == v1alpha1.ProfileRadicale {
-			cure = "to change that,"
-		}
-		at.warn(v1alpha1.ReasonNoEffect, "every free/busy question is refused: %s set bypassACL: true, with which the credentials answer for all calendars that they can read", cure)
+		at.warn(v1alpha1.ReasonNoEffect, "every free/busy question is refused: name a freeBusyPrincipal; or set bypassACL: true, and the credentials answer for all calendars that they can read")
 	}
 }
 
@@ -81,12 +79,12 @@ func (c *compiler) calDAV(at spot, s *v1alpha1.CalDAV) *snapshot.CalDAV {
 	}
 	if s.PrincipalTemplate != "" {
 		if err := snapshot.CheckPrincipalTemplate(s.PrincipalTemplate); err != nil {
-			at.to("principalTemplate").error(v1alpha1.ReasonInvalidValue, "%s: write a path such as /dav/principals/user/{local}/", err)
+			at.to("principalTemplate").error(v1alpha1.ReasonInvalidValue, "%s, such as /dav/principals/user/{local}/", err)
 		}
 	}
 	if s.FreeBusyPrincipal != "" {
 		if err := snapshot.CheckPath(string(s.FreeBusyPrincipal)); err != nil {
-			at.to("freeBusyPrincipal").error(v1alpha1.ReasonInvalidValue, "%s: write a path such as /dav/principals/user/calfed/", err)
+			at.to("freeBusyPrincipal").error(v1alpha1.ReasonInvalidValue, "%s, such as /dav/principals/user/calfed/", err)
 		}
 	}
 	if s.CredentialsRef != nil {

@@ -226,7 +226,7 @@ func render(t *testing.T, in compile.Input, gateways []v1alpha1.FederationGatewa
 
 // shorten replaces secrets and PEM by the beginning of their hash.
 func shorten(v any) {
-	secret := []string{"certificate", "key", "private", "caBundle", "ca", "tokenSHA256", "authorization"}
+	secret := []string{"certificate", "key", "private", "caBundle", "ca", "tokenSHA256", "authorization", "password", "passwordSHA256", "token"}
 	switch v := v.(type) {
 	case map[string]any:
 		for k, inner := range v {

@@ -43,25 +43,23 @@ func (c *compiler) submitters(list spot, submitters []v1alpha1.Submitter, domain
 func (c *compiler) submitter(at spot, s *v1alpha1.Submitter) snapshot.Submitter {
 	out := snapshot.Submitter{Name: s.Name}
 	ways := 0
-	if s.TokenRef != nil {
-		ways++
-		out.TokenSHA256 = c.token(at.to("tokenRef"), *s.TokenRef)
+	for _, set := range []bool{s.TokenRef != nil, s.ClientCertificate != nil, s.BasicRef != nil, s.PinnedKey != nil} {
+		if set {
+			ways++
+		}
 	}
-	if s.ClientCertificate != nil {
-		ways++
-		out.Certificate = c.clientCertificate(at.to("clientCertificate"), s.ClientCertificate)
-	}
-	if s.BasicRef != nil {
-		ways++
-		out.Basic = c.basic(at.to("basicRef").to("name"), s.BasicRef.Name)
-	}
-	if s.PinnedKey != nil {
-		ways++
-		key := pinnedKey(at.to("pinnedKey"), s.PinnedKey, minRSABits, "receivers demand")
-		out.PinnedKey = &key
-	}
-	if ways != 1 {
+	switch {
+	case ways != 1:
 		at.error(v1alpha1.ReasonInvalidValue, "a submitter needs exactly one of tokenRef, clientCertificate, basicRef and pinnedKey")
+	case s.TokenRef != nil:
+		out.TokenSHA256 = c.token(at.to("tokenRef"), *s.TokenRef)
+	case s.ClientCertificate != nil:
+		out.Certificate = c.clientCertificate(at.to("clientCertificate"), s.ClientCertificate)
+	case s.BasicRef != nil:
+		out.Basic = c.basic(at.to("basicRef").to("name"), s.BasicRef.Name)
+	default:
+		key := pinnedKey(at.to("pinnedKey"), s.PinnedKey, minRSABits, "is demanded of submitters")
+		out.PinnedKey = &key
 	}
 	return out
 }

@@ -42,13 +42,12 @@ func TestTheTemplatesAreAccepted(t *testing.T) {
 func TestEveryRuleRefuses(t *testing.T) {
 	t.Parallel()
 	const (
-		backend   = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: '%s'}}}"
 		domain    = "FederatedDomain {domain: %s, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}"
 		submitter = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}, submitters: [%s]}"
 		gateway   = "FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: edge-tls}}, %s}"
 		policy    = "PeerPolicy {peers: ['*'], action: Allow, %s}"
 	)
-	refused := []struct{ object, field string }{
+	refused := []refusal{
 		{"FederationGateway {host: Gw.example.org, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
 		{"FederationGateway {host: gw.example.org., tls: {type: Secret, secret: {name: t}}}", "spec.host"},
 		{"FederationGateway {host: 192.0.2.1, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
@@ -60,26 +59,24 @@ func TestEveryRuleRefuses(t *testing.T) {
 		{fmt.Sprintf(gateway, "egress: {peerCIDRs: [everywhere]}"), "spec.egress.peerCIDRs[0]"},
 		{fmt.Sprintf(gateway, "egress: {resolver: 'dns.example.org:53'}"), "spec.egress.resolver"},
 		{fmt.Sprintf(gateway, "egress: {resolver: '10.0.0.53'}"), "spec.egress.resolver"},
+		{fmt.Sprintf(gateway, "submission: {smtp: {}}"), "spec.submission"},
+		{fmt.Sprintf(gateway, "submission: {smtp: {authservID: 'mx example'}, smarthost: {host: smtp.example.org, port: 25, tls: StartTLS}}"), "spec.submission.smtp.authservID"},
 		{fmt.Sprintf(gateway, "limits: {requestsPerSource: 0/s}"), "spec.limits.requestsPerSource"},
 		{fmt.Sprintf(gateway, "limits: {keyLookupsPerSource: 5/day}"), "spec.limits.keyLookupsPerSource"},
 
 		{fmt.Sprintf(domain, "exämple.org"), "spec.domain"},
 		{fmt.Sprintf(domain, "'-.example.org'"), "spec.domain"},
 		{fmt.Sprintf(domain, "example..org"), "spec.domain"},
-		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule}}", "spec.backend"},
-		{fmt.Sprintf(backend, "ftp://calendar.example.org:2121/"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "https://user:password@calendar.example.org/"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "https://calendar.example.org/#here"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "/ischedule"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "http://calendar.example.org/"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "http://calendar.example.org:80/"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "https://calendar.example.org:1023/"), "spec.backend.iSchedule.url"},
-		{fmt.Sprintf(backend, "https://[::1]:444/"), "spec.backend.iSchedule.url"},
 		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, accepts: [{component: VFREEBUSY, methods: [REPLY]}], backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}", "spec.accepts[0]"},
 		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, signing: {keys: [{name: k}], signatureLifetime: 30s}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}", "spec.signing.signatureLifetime"},
+		{"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}, freeBusyBackend: {type: IMIP}}", "spec.freeBusyBackend"},
 		{fmt.Sprintf(submitter, "{name: neither}"), "spec.submitters[0]"},
 		{fmt.Sprintf(submitter, "{name: both, tokenRef: {name: t, key: k}, clientCertificate: {caRef: {kind: Secret, name: t, key: k}, names: [a]}}"), "spec.submitters[0]"},
+		{fmt.Sprintf(submitter, "{name: both, basicRef: {name: s}, pinnedKey: {selector: s, record: p=}}"), "spec.submitters[0]"},
+		{fmt.Sprintf(submitter, "{name: all, tokenRef: {name: t, key: k}, clientCertificate: {caRef: {kind: Secret, name: t, key: k}, names: [a]}, basicRef: {name: s}, pinnedKey: {selector: s, record: p=}}"), "spec.submitters[0]"},
 		{fmt.Sprintf(submitter, "{name: Upper, tokenRef: {name: t, key: k}}"), "spec.submitters[0].name"},
+		{fmt.Sprintf(submitter, "{name: s, pinnedKey: {selector: s_1, record: p=}}"), "spec.submitters[0].pinnedKey.selector"},
+		{fmt.Sprintf(submitter, "{name: s, pinnedKey: {selector: s, domain: '*', record: p=}}"), "spec.submitters[0].pinnedKey.domain"},
 
 		{"DKIMKey {domain: '*', source: {type: Imported, imported: {selector: cal, secretRef: {name: d, key: k}}}}", "spec.domain"},
 		{"DKIMKey {domain: example.org, source: {type: Imported}}", "spec.source"},
@@ -104,6 +101,18 @@ func TestEveryRuleRefuses(t *testing.T) {
 		{fmt.Sprintf(policy, "outbound: {certificateSHA256: ['"+strings.Repeat("z", 64)+"']}"), "spec.outbound.certificateSHA256[0]"},
 		{fmt.Sprintf(policy, "outbound: {timeout: 0s}"), "spec.outbound.timeout"},
 		{fmt.Sprintf(policy, "outbound: {timeout: 6m}"), "spec.outbound.timeout"},
+	}
+	for _, field := range []string{"backend", "freeBusyBackend"} {
+		for _, tc := range refusedBackends {
+			other := map[string]string{"freeBusyBackend": "backend: {type: IMIP}, "}[field]
+			refused = append(refused, refusal{
+				"FederatedDomain {domain: example.org, gatewayRef: {name: edge}, " + other + field + ": " + tc.object + "}",
+				"spec." + field + tc.field,
+			})
+		}
+	}
+	for _, tc := range refusedMailServers {
+		refused = append(refused, refusal{fmt.Sprintf(gateway, "submission: {smarthost: "+tc.object+"}"), "spec.submission.smarthost" + tc.field})
 	}
 	rules := allRules(t)
 	for _, tc := range refused {
@@ -131,6 +140,53 @@ func TestEveryRuleRefuses(t *testing.T) {
 	}
 }
 
+// refusal is an object, or a part of one, and the field where a rule refuses it.
+type refusal struct{ object, field string }
+
+// Back ends that a rule refuses, with the field below the back end.
+var refusedBackends = append([]refusal{
+	{"{type: ISchedule}", ""},
+	{"{type: CalDAV}", ""},
+	{"{type: CalDAV, calDAV: {url: 'https://c.example.org/', profile: Cyrus}, iSchedule: {url: 'https://c.example.org/'}}", ""},
+	{"{type: ISchedule, iSchedule: {url: 'https://c.example.org/'}, calDAV: {url: 'https://c.example.org/', profile: Cyrus}}", ""},
+	{"{type: ISchedule, iSchedule: {url: 'https://c.example.org/'}, iMIP: {}}", ""},
+	{"{type: ISchedule, iSchedule: {url: 'ftp://calendar.example.org:2121/'}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: 'https://user:password@calendar.example.org/'}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: 'https://calendar.example.org/#here'}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: /ischedule}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: 'http://calendar.example.org/'}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: 'http://calendar.example.org:80/'}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: 'https://calendar.example.org:1023/'}}", ".iSchedule.url"},
+	{"{type: ISchedule, iSchedule: {url: 'https://[::1]:444/'}}", ".iSchedule.url"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'caldav://calendar.example.org/'}}", ".calDAV.url"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://calendar.example.org:1023/'}}", ".calDAV.url"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: 'users/{local}'}}", ".calDAV.principalTemplate"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: '/user-{local}/'}}", ".calDAV.principalTemplate"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: '/{localpart}/'}}", ".calDAV.principalTemplate"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: '/../{local}/'}}", ".calDAV.principalTemplate"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: '/users/'}}", ".calDAV.principalTemplate"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: '/{address}/{address}'}}", ".calDAV.principalTemplate"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', freeBusyPrincipal: 'principals/calfed'}}", ".calDAV.freeBusyPrincipal"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', freeBusyPrincipal: '/{local}/'}}", ".calDAV.freeBusyPrincipal"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', freeBusyPrincipal: '/a?b'}}", ".calDAV.freeBusyPrincipal"},
+}, refusedMailBackends()...)
+
+func refusedMailBackends() (out []refusal) {
+	for _, tc := range refusedMailServers {
+		out = append(out, refusal{"{type: IMIP, iMIP: {server: " + tc.object + "}}", ".iMIP.server" + tc.field})
+	}
+	return out
+}
+
+// Mail servers that a rule refuses, with the field below the server.
+var refusedMailServers = []refusal{
+	{"{host: Smtp.example.org, port: 25, tls: StartTLS}", ".host"},
+	{"{host: 'smtp.example.org:587', port: 587, tls: StartTLS}", ".host"},
+	{"{host: smtp.example.org, port: 443, tls: StartTLS}", ".port"},
+	{"{host: smtp.example.org, port: 1023, tls: StartTLS}", ".port"},
+	{"{host: smtp.example.org, port: 25, tls: None, credentialsRef: {name: s}}", ""},
+}
+
 // What lies just inside the rules.
 func TestRulesAllow(t *testing.T) {
 	t.Parallel()
@@ -138,6 +194,15 @@ func TestRulesAllow(t *testing.T) {
 		"FederatedDomain {domain: xn--exmple-cua.org, gatewayRef: {name: e}, backend: {type: ISchedule, iSchedule: {url: 'http://10.0.0.1:1024'}}}",
 		"FederatedDomain {domain: a-b.example.org, gatewayRef: {name: e}, backend: {type: ISchedule, iSchedule: {url: 'http://[fd00::1]:443/a/b?c=d'}}}",
 		"FederatedDomain {domain: a.b.c.d.e.f.example.org, gatewayRef: {name: e}, backend: {type: ISchedule, iSchedule: {url: 'https://calendar.example.org:65535/@user'}}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: IMIP}, fallback: {type: IMIP}, signing: {keys: [{name: k}], mail: Enabled}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: IMIP, iMIP: {}}, freeBusyBackend: {type: CalDAV, calDAV: {url: 'https://c.example.org', profile: SabreDAV}}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: IMIP, iMIP: {server: {host: '2001:db8::25', port: 65535, tls: None}}}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: CalDAV, calDAV: {url: 'http://127.0.0.1:5232/', profile: Radicale, principalTemplate: '/{address}', credentialsRef: {name: s}, bypassACL: true}}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: CalDAV, calDAV: {url: 'https://c.example.org/remote.php/dav/', profile: DAViCal, principalTemplate: '/a%20b/{local}/{address}/', freeBusyPrincipal: '/caldav.php/calfed/'}}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: IMIP}, submitters: [{name: a, basicRef: {name: s}}, {name: b, pinnedKey: {selector: Cal.A, record: p=}}]}",
+		"FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: t}}, submission: {smtp: {}, smarthost: {host: smtp, port: 1024, tls: Implicit, credentialsRef: {name: s}}}}",
+		"FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: t}}, submission: {smtp: {maxMessageSize: 65536, maxRecipients: 1, authservID: mx_1.example.org}, smarthost: {host: 192.0.2.25, port: 465, tls: Implicit}}}",
+		"PeerPolicy {peers: ['*'], action: Allow, outbound: {signatureProfile: DAViCal}}",
 		"PeerPolicy {peers: [a.example, '*.a.example', '*'], domains: ['*.example.org'], action: Deny}",
 		"PeerPolicy {peers: ['*'], action: Allow, inbound: {maxAge: 1h30m, rate: 100/h}, outbound: {timeout: 5m, endpoint: 'https://a.example:8443/'}}",
 		"FederationGateway {host: localhost, tls: {type: Secret, secret: {name: t}}, egress: {resolver: '[fd00::53]:53', backendCIDRs: ['::1/128']}, capabilities: {attachments: [], administrator: 'https://example.org/contact'}}",

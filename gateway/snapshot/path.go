@@ -12,7 +12,7 @@ const (
 	PlaceAddress = "{address}" // the whole address, without mailto:
 )
 
-var errPath = errors.New("no absolute path without query, empty segments, . and ..")
+var errPath = errors.New("must be an absolute path without query, empty segments and dot segments")
 
 // CheckPath demands an absolute path as it stands in a URL (RFC 3986 §3.3): no query, no empty segment but the last, no
 // dot segment.
@@ -43,17 +43,14 @@ func CheckPrincipalTemplate(template string) error {
 			}
 		}
 		if count > 1 {
-			return errors.New(place + " stands there twice")
+			return errors.New("must hold " + place + " once at most")
 		}
 		found = found || count == 1
 	}
-	if err := CheckPath(strings.Join(segments, "/")); err != nil {
-		return err
-	}
 	if !found {
-		return errors.New("neither " + PlaceLocal + " nor " + PlaceAddress + " is a segment of it")
+		return errors.New("must hold " + PlaceLocal + " or " + PlaceAddress + " as a segment of its own")
 	}
-	return nil
+	return CheckPath(strings.Join(segments, "/"))
 }
 
 func isSegment(s string) bool {
