@@ -38,7 +38,7 @@ func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([
 	if out := permitted(m, originator); out != Stored {
 		return stored, out, nil
 	}
-	a := applier{m: m, originator: originator, owner: owner}
+	a := applier{m: m, originator: originator, owner: owner, mayCopy: maxCopied + len(stored)}
 	if err := a.msg.read(message); err != nil {
 		return stored, Unsupported, err
 	}
@@ -52,7 +52,7 @@ func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([
 		return stored, out, nil
 	}
 	out := a.apply()
-	if a.copied > maxCopied {
+	if a.copied > a.mayCopy {
 		return stored, Unsupported, tooLarge("message-bytes", 0, "the stored object would be too large")
 	}
 	if out != Stored {
@@ -71,8 +71,8 @@ func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([
 	return result, Stored, nil
 }
 
-// maxCopied bounds what applying one message may copy: many small components make many copies of what the user keeps in a
-// large one.
+// maxCopied bounds what applying one message may copy beyond the stored object's size: many small components make many copies of what
+// the user keeps in a large one.
 const maxCopied = 1 << 20
 
 // permitted judges the message alone.
@@ -132,7 +132,7 @@ func (o *object) read(body []byte) error {
 	}
 	o.root = root
 	o.in = inspector{stored: true}
-	if err := o.in.run(body, Limits{}); err != nil {
+	if err := o.in.run(body, sized(body)); err != nil {
 		return err
 	}
 	for i, c := range root.comps(o.in.msg.Component) {
@@ -160,9 +160,10 @@ type applier struct {
 	newMaster         bool            // a REQUEST brings one
 	brought           map[string]bool // TZIDs that the message defines anew
 
-	copied int            // octets of the stored object that were copied into further components
-	gone   map[*node]bool // overrides that were cancelled
-	latest *instance      // the last cancellation of an instance
+	copied  int            // octets of the stored object that were copied into further components,
+	mayCopy int            // and how many may be
+	gone    map[*node]bool // overrides that were cancelled
+	latest  *instance      // the last cancellation of an instance
 }
 
 // series is that of the stored master, nil when there is none.

@@ -62,7 +62,7 @@ func (a *applier) override(c *instance) *instance {
 	if !ok {
 		return nil
 	}
-	if a.copied += s.size; a.copied > maxCopied {
+	if a.copied += s.size; a.copied > a.mayCopy {
 		return nil // Apply refuses the result
 	}
 	local, _ := s.local(c.in, c.draft.recur)

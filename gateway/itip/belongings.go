@@ -35,7 +35,7 @@ func (a *applier) belongingsOf(n *node) belongings {
 // keep carries into n what belongs to the user: alarms, TRANSP, X- properties that the message does not name, and the own
 // PARTSTAT when the answer still stands.
 func (a *applier) keep(n *node, b belongings, stands bool) {
-	if a.copied += b.size; a.copied > maxCopied {
+	if a.copied += b.size; a.copied > a.mayCopy {
 		return // Apply refuses the result
 	}
 	n.remove(isComp("VALARM"))

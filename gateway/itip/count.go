@@ -84,31 +84,39 @@ func (e *expansion) timesUpTo(sec int64) int64 {
 
 // countPositions counts what BYSETPOS leaves of the current period, from DTSTART to until.
 func (e *expansion) countPositions(until int64) int64 {
-	perDay := e.timesUpTo(secondsPerDay)
-	total := perDay * int64(len(e.buf))
 	n := int64(0)
-	for i := int64(1); i <= 366 && i <= total; i++ {
-		if e.bySetPos[0].has(int(i)) {
-			n += e.positionBetween(i-1, perDay, until)
+	e.eachPosition(func(at int64) bool {
+		if at >= e.start && at <= until {
+			n++
 		}
-		fromStart := total - i + 1 // the same position, which may be named twice
-		if e.bySetPos[1].has(int(i)) && (fromStart > 366 || !e.bySetPos[0].has(int(fromStart))) {
-			n += e.positionBetween(total-i, perDay, until)
-		}
-	}
+		return true
+	})
 	return n
 }
 
-func (e *expansion) positionBetween(i, perDay, until int64) int64 {
+// eachPosition gives take what BYSETPOS leaves of the current period, in no order, until it returns false.
+func (e *expansion) eachPosition(take func(at int64) bool) bool {
+	perDay := e.timesUpTo(secondsPerDay)
+	total := perDay * int64(len(e.buf))
+	for i := int64(1); i <= 366 && i <= total; i++ {
+		if e.bySetPos[0].has(int(i)) && !take(e.position(i-1, perDay)) {
+			return false
+		}
+		fromStart := total - i + 1 // the same position, which may be named twice
+		if e.bySetPos[1].has(int(i)) && (fromStart > 366 || !e.bySetPos[0].has(int(fromStart))) && !take(e.position(total-i, perDay)) {
+			return false
+		}
+	}
+	return true
+}
+
+// position is the i-th time of the current period.
+func (e *expansion) position(i, perDay int64) int64 {
 	d, k := int64(e.buf[i/perDay]), i%perDay
 	perHour := int64(bits.OnesCount64(e.minutes) * bits.OnesCount64(e.seconds))
 	perMinute := int64(bits.OnesCount64(e.seconds))
-	at := d*secondsPerDay + int64(nthBit(uint64(e.hours), k/perHour))*3600 +
+	return d*secondsPerDay + int64(nthBit(uint64(e.hours), k/perHour))*3600 +
 		int64(nthBit(e.minutes, k%perHour/perMinute))*60 + int64(nthBit(e.seconds, k%perMinute))
-	if at < e.start || at > until {
-		return 0
-	}
-	return 1
 }
 
 // nthBit is the position of the n-th set bit, counted from 0.
@@ -127,11 +135,7 @@ func (e *expansion) countFine(until, limit int64, work *int) (int64, bool) {
 		if !spend(work, 1) {
 			return n, false
 		}
-		clock := floorMod(t, secondsPerDay)
-		if e.hours != 0 && e.hours&(1<<(clock/3600)) == 0 ||
-			e.freq >= minutely && e.minutes != 0 && e.minutes&(1<<(clock/60%60)) == 0 ||
-			e.freq == secondly && e.seconds != 0 && e.seconds&(1<<(clock%60)) == 0 ||
-			!e.takes(floorDiv(t, secondsPerDay)) {
+		if !e.takesFine(t) {
 			continue
 		}
 		n += e.countWithin(t, until)
@@ -142,22 +146,44 @@ func (e *expansion) countFine(until, limit int64, work *int) (int64, bool) {
 	return n, true
 }
 
+// takesFine says whether the BY parts leave anything of the fine period that begins at t.
+func (e *expansion) takesFine(t int64) bool {
+	clock := floorMod(t, secondsPerDay)
+	return (e.hours == 0 || e.hours&(1<<(clock/3600)) != 0) &&
+		(e.freq < minutely || e.minutes == 0 || e.minutes&(1<<(clock/60%60)) != 0) &&
+		(e.freq < secondly || e.seconds == 0 || e.seconds&(1<<(clock%60)) != 0) &&
+		e.takes(floorDiv(t, secondsPerDay))
+}
+
 // countWithin counts the occurrences of one fine period that begins at t.
-func (e *expansion) countWithin(t, until int64) int64 {
+func (e *expansion) countWithin(t, until int64) (n int64) {
 	if e.freq == secondly {
 		return 1
 	}
-	hours, minutes := e.hours, e.minutes
-	defer func() { e.hours, e.minutes = hours, minutes }()
+	e.within(t, func(day int64) bool {
+		if e.has(partBySetPos) {
+			n = e.countPositions(until)
+		} else {
+			n = e.timesBetween(day, e.start, until)
+		}
+		return true
+	})
+	return n
+}
+
+// within narrows the times of a day to those of the fine period that begins at t, while do runs.
+func (e *expansion) within(t int64, do func(day int64) bool) bool {
+	hours, minutes, seconds := e.hours, e.minutes, e.seconds
+	defer func() { e.hours, e.minutes, e.seconds = hours, minutes, seconds }()
 	day := floorDiv(t, secondsPerDay)
 	clock := t - day*secondsPerDay
 	e.hours = 1 << (clock / 3600)
-	if e.freq == minutely {
+	if e.freq >= minutely {
 		e.minutes = 1 << (clock / 60 % 60)
 	}
-	if e.has(partBySetPos) {
-		e.buf = append(e.array[:0], int32(day))
-		return e.countPositions(until)
+	if e.freq == secondly {
+		e.seconds = 1 << (clock % 60)
 	}
-	return e.timesBetween(day, e.start, until)
+	e.buf = append(e.array[:0], int32(day))
+	return do(day)
 }

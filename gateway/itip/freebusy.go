@@ -16,12 +16,13 @@ type Period struct {
 }
 
 const (
-	maxPeriods  = 10_000
-	typeBusy    = "BUSY"
-	typeFree    = "FREE"
-	perLine     = 10 // periods in one FREEBUSY line, so that no reader's line limit is met
-	productID   = "-//calfed//calfed//EN"
-	freeBusyDoc = 512 // octets of a reply without periods, about
+	maxPeriods    = 10_000
+	typeBusy      = "BUSY"
+	typeTentative = "BUSY-TENTATIVE"
+	typeFree      = "FREE"
+	perLine       = 10 // periods in one FREEBUSY line, so that no reader's line limit is met
+	productID     = "-//calfed//calfed//EN"
+	freeBusyDoc   = 512 // octets of a reply without periods, about
 )
 
 // ParseFreeBusy reads the VFREEBUSY of a back end's or a peer's free/busy answer for attendee (zero = any).
@@ -48,7 +49,7 @@ type freeBusyParser struct {
 
 func (p *freeBusyParser) run(body []byte) error {
 	var s scanner
-	if err := s.init(body, Limits{}.withDefaults()); err != nil {
+	if err := s.init(body, sized(body)); err != nil {
 		return err
 	}
 	var l contentLine
@@ -137,8 +138,8 @@ func busyType(s string) string {
 		return typeFree
 	case "BUSY-UNAVAILABLE":
 		return "BUSY-UNAVAILABLE"
-	case "BUSY-TENTATIVE":
-		return "BUSY-TENTATIVE"
+	case typeTentative:
+		return typeTentative
 	}
 	return typeBusy
 }

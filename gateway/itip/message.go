@@ -34,6 +34,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// sized are the limits for bytes that whoever got them has measured before: as many as there are, up to 64 MiB.
+func sized(body []byte) Limits {
+	return Limits{MaxBytes: min(len(body), 64<<20)}.withDefaults()
+}
+
 // Message is what inspection extracts from one iTIP message. Its strings share one copy of the unfolded message: clone what
 // must outlive it.
 type Message struct {

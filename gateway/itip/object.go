@@ -34,7 +34,7 @@ func parseObject(body []byte) (*node, *Error) {
 		root *node
 		open []*node
 	)
-	if err := s.init(body, Limits{}.withDefaults()); err != nil {
+	if err := s.init(body, sized(body)); err != nil {
 		return nil, err
 	}
 	for {

@@ -31,6 +31,7 @@ type rule struct {
 	until    moment
 	wkst     int // Monday = 0
 	rscale   string
+	skips    bool // SKIP moves invalid days instead of leaving them out
 
 	bySecond, byMinute uint64
 	byHour             uint32
@@ -127,6 +128,7 @@ func (r *rule) set(name, value string) bool {
 		r.rscale = strings.ToUpper(value)
 	case "SKIP":
 		part = partSkip
+		r.skips = !strings.EqualFold(value, "OMIT")
 	case "BYSECOND":
 		part = partBySecond
 		ok = each(value, 0, 60, func(n int) { r.bySecond |= 1 << n })

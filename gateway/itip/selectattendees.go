@@ -4,7 +4,7 @@ import "github.com/calfed/calfed/gateway/cua"
 
 // SelectAttendees returns body with only those ATTENDEE lines of the main components that keep accepts; all other
 // bytes stay as they are. keep is asked with the zero Address about a line whose address cannot be read. When every line
-// stays, the result is body itself. Errors are *Error. IS-SEND-3.
+// stays, the result is body itself. body may be as long as 64 MiB. Errors are *Error. IS-SEND-3.
 func SelectAttendees(body []byte, keep func(cua.Address) bool) ([]byte, error) {
 	var (
 		s     scanner
@@ -13,7 +13,7 @@ func SelectAttendees(body []byte, keep func(cua.Address) bool) ([]byte, error) {
 		out   []byte
 		taken int // bytes of body that out already reflects
 	)
-	if err := s.init(body, Limits{}.withDefaults()); err != nil {
+	if err := s.init(body, sized(body)); err != nil {
 		return nil, err
 	}
 	for {

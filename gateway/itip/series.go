@@ -53,7 +53,7 @@ func (s *series) has(in *inspector, m moment) bool {
 	if !ok {
 		return true
 	}
-	if s.ex[at] {
+	if s.dropped(at) {
 		return false
 	}
 	if s.rd[at] {
@@ -118,18 +118,26 @@ func (s *series) occurs(value string, start, t int64) bool {
 // spotOf is that of one value of an EXDATE or RDATE.
 func (s *series) spotOf(p *property, v string) (spot, bool) {
 	v, _, _ = cut(v, '/')
-	m, ok := parseMoment(v)
+	m, ok := s.momentOf(p, v)
 	if !ok {
 		return spot{}, false
 	}
-	if p.tzid != "" && m.form == formFloating {
-		i := s.in.zones.index(p.tzid)
-		if i < 0 {
-			return spot{}, false
-		}
-		m.form, m.zone = formZoned, int16(i)
-	}
 	return s.spot(s.in, m)
+}
+
+// momentOf reads one value of an EXDATE or RDATE.
+func (s *series) momentOf(p *property, v string) (moment, bool) {
+	m, ok := parseMoment(v)
+	if ok && p.tzid != "" && m.form == formFloating {
+		i := s.in.zones.index(p.tzid)
+		m.form, m.zone, ok = formZoned, int16(i), i >= 0
+	}
+	return m, ok
+}
+
+// dropped says whether an EXDATE names the instance; one of the other value type does so by its day.
+func (s *series) dropped(at spot) bool {
+	return s.ex[at] || len(s.ex) > 0 && s.ex[spot{floorDiv(at.sec, secondsPerDay) * secondsPerDay, !at.date}]
 }
 
 // value writes an instance the way the series writes its DTSTART: parameters, colon, value. It fails when the zones differ

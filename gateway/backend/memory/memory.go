@@ -1,8 +1,8 @@
 // Package memory is a calendar store in memory, for the demo and for tests: users of one domain, their
 // objects by UID, free/busy computed from them. It applies messages with itip.Apply (IS-ITIP-5).
 //
-// It is no calendar server: nothing is stored on disk, there is one calendar a user, and recurring events are
-// expanded in UTC, by a bounded number of steps, honouring overrides and EXDATEs written in UTC only.
+// It is no calendar server: nothing is stored on disk, there is one calendar a user, its floating times and dates are read in UTC, and an
+// object that itip.Busy cannot read takes no time.
 package memory
 
 import (
@@ -89,8 +89,8 @@ func (s *Store) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Res
 		case d.Message.Component == "VFREEBUSY":
 			results[i].Status, results[i].CalendarData = s.freeBusy(d.Message, user)
 		default:
-			status, did := s.apply(d, user)
-			results[i].Status = status
+			var did bool
+			results[i], did = s.apply(d, user)
 			changed = changed || did
 		}
 	}
@@ -101,26 +101,31 @@ func (s *Store) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Res
 }
 
 // apply stores what the message makes of one user's object, and says whether that changed anything.
-func (s *Store) apply(d *backend.Delivery, user cua.Address) (ischedule.RequestStatus, bool) {
-	uid := d.Message.UID
-	object, outcome, err := itip.Apply(s.calendars[user.Key()][uid], d.Body, d.Message, d.Originator, user)
+func (s *Store) apply(d *backend.Delivery, user cua.Address) (backend.Result, bool) {
+	uid, r := d.Message.UID, backend.Result{Recipient: user, Status: ischedule.StatusDelivered}
+	stored := s.calendars[user.Key()][uid]
+	object, outcome, err := itip.Apply(stored, d.Body, d.Message, d.Originator, user)
+	if err == nil && outcome == itip.Answer {
+		r.Respond, outcome, err = itip.Refreshed(stored, d.Originator)
+	}
 	if err != nil {
-		return ischedule.StatusUnavailable, false
+		r.Status = ischedule.StatusUnavailable
+		return r, false
 	}
 	switch outcome {
 	case itip.Stored:
 		s.put(user, uid, object)
-		return ischedule.StatusDelivered, true
+		return r, true
 	case itip.Deleted:
 		s.put(user, uid, nil)
-		return ischedule.StatusDelivered, true
-	case itip.Unchanged:
-		return ischedule.StatusDelivered, false
+		return r, true
+	case itip.Unchanged, itip.Answer:
 	case itip.NoAuthority:
-		return ischedule.StatusNoAuthority, false
+		r.Status = ischedule.StatusNoAuthority
 	default:
-		return ischedule.StatusUnsupported, false
+		r.Status = ischedule.StatusUnsupported
 	}
+	return r, false
 }
 
 // Close implements backend.Backend.
