@@ -7,11 +7,16 @@ package caldav
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/cua"
+	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -27,20 +32,116 @@ type Config struct {
 }
 
 // Backend writes into one server. Safe for concurrent use.
-type Backend struct{}
-
-// New makes a Backend. It connects to nothing yet.
-func New(cfg Config) (*Backend, error) { panic("not written yet") }
-
-// Deliver implements backend.Backend.
-func (b *Backend) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Result, error) {
-	panic("not written yet")
+type Backend struct {
+	client  *client
+	server  snapshot.CalDAV
+	profile profile
+	echoes  backend.Echoes
+	now     func() time.Time
+	log     *slog.Logger
+	users   directory
 }
 
-// Test implements backend.Tester.
-func (b *Backend) Test(ctx context.Context, user cua.Address) []backend.Check {
-	panic("not written yet")
+// atOnce is how many recipients of one message are served at the same time.
+const atOnce = 4
+
+// New makes a Backend. It connects to nothing yet.
+func New(cfg Config) (*Backend, error) {
+	base, err := baseURL(cfg.Server.URL)
+	if err != nil {
+		return nil, err
+	}
+	known, ok := profiles[cfg.Server.Profile]
+	if !ok {
+		return nil, errors.New("CalDAV back end: no such server profile")
+	}
+	if known.templateOnly && cfg.Server.PrincipalTemplate == "" {
+		return nil, errors.New("CalDAV back end: this kind of server finds no users: it needs a principalTemplate")
+	}
+	if t := cfg.Server.PrincipalTemplate; t != "" && !strings.HasPrefix(t, "/") {
+		return nil, errors.New("CalDAV back end: principalTemplate is no absolute path")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	log := cfg.Log.With("server", base.Host)
+	return &Backend{
+		client: &client{
+			base: base, transport: cfg.Guard.Transport(netguard.Backend, netguard.TLS{}), userAgent: cfg.UserAgent,
+			authorization: authorization(&cfg.Server), log: log,
+		},
+		server: cfg.Server, profile: known, echoes: cfg.Echoes, now: cfg.Now, log: log,
+		users: directory{now: cfg.Now},
+	}, nil
+}
+
+// Deliver implements backend.Backend. Recipients are served one by one; the error is returned when the server could be used for
+// none of them.
+func (b *Backend) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Result, error) {
+	if d.Message.Component == "VFREEBUSY" {
+		return b.freeBusy(ctx, d)
+	}
+	return b.each(d, func(to cua.Address) (backend.Result, error) { return b.apply(ctx, d, to) })
+}
+
+// each asks deliver for every recipient's result, and makes results of its errors.
+func (b *Backend) each(d *backend.Delivery, deliver func(cua.Address) (backend.Result, error)) ([]backend.Result, error) {
+	results := make([]backend.Result, len(d.Recipients))
+	failed := make([]error, len(d.Recipients))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, to := range d.Recipients {
+		group.Go(func() error {
+			results[i], failed[i] = deliver(to)
+			results[i].Recipient = to
+			if failed[i] != nil {
+				results[i].Status, results[i].Description = b.failure(d, to, failed[i])
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	for _, err := range failed {
+		if !errors.Is(err, backend.ErrUnavailable) {
+			return results, nil
+		}
+	}
+	return nil, errors.Join(failed...)
+}
+
+// failure is what one recipient's sender hears of an error, and what our log does.
+func (b *Backend) failure(d *backend.Delivery, to cua.Address, err error) (ischedule.RequestStatus, string) {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		if refused.log {
+			b.log.Warn("calendar server does not take a message", "message", d.MessageID, "cause", refused.Error())
+		}
+		return refused.status, refused.description
+	}
+	b.log.Warn("calendar server cannot be used for a recipient", "message", d.MessageID, "cause", err)
+	b.log.Debug("recipient that could not be served", "message", d.MessageID, "recipient", to.String())
+	return ischedule.StatusUnavailable, ""
 }
 
 // Close implements backend.Backend.
-func (b *Backend) Close() {}
+func (b *Backend) Close() { b.client.transport.CloseIdleConnections() }
+
+// refusal is a final answer for one recipient.
+type refusal struct {
+	status      ischedule.RequestStatus
+	description string // for the sender
+	cause       string // for the log, "" = the description
+	log         bool   // an administrator should know
+}
+
+func (r *refusal) Error() string {
+	if r.cause != "" {
+		return r.cause
+	}
+	return r.status.Code + " " + r.description
+}
+
+var errUnknownUser = &refusal{status: ischedule.StatusUnknownUser, description: "no such calendar user"}

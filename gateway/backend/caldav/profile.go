@@ -1,0 +1,25 @@
+package caldav
+
+import "github.com/calfed/calfed/gateway/snapshot"
+
+// profile is how one kind of server differs from the standards, as the interop tests saw it (README.md).
+type profile struct {
+	// templateOnly: the server searches no principals and knows no user's mail address: the template alone says who
+	// is who.
+	templateOnly bool
+	// sharedHome: another user's calendars are seen inside the home of the user we log in as, each named
+	// "{principal's last segment}.{calendar}" (Cyrus redirects there). The default calendar's name is then fixed.
+	sharedHome bool
+	// freeBusyQuery: the answers of free-busy-query are right. DAViCal counts meetings that its user declined, Radicale has
+	// no such report.
+	freeBusyQuery bool
+	// defaults are the names of the calendar the server makes for everybody, the likeliest first.
+	defaults []string
+}
+
+var profiles = map[snapshot.CalDAVProfile]profile{
+	snapshot.ProfileCyrus:    {sharedHome: true, freeBusyQuery: true, defaults: []string{"Default"}},
+	snapshot.ProfileDAViCal:  {defaults: []string{"calendar", "home"}},
+	snapshot.ProfileRadicale: {templateOnly: true, defaults: []string{"calendar", "default", "personal"}},
+	snapshot.ProfileSabreDAV: {freeBusyQuery: true, defaults: []string{"personal", "default", "calendar"}},
+}
