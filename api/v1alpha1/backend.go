@@ -72,10 +72,13 @@ const (
 type CalDAVPath string
 
 // CalDAV is a calendar server into whose calendars messages are written.
+//
+// +kubebuilder:validation:XValidation:rule="self.profile != 'Radicale' || has(self.principalTemplate)",message="Radicale does not know its users' addresses: say with principalTemplate who is who, such as /{local}/"
 type CalDAV struct {
 	// URL of the server, or of the folder that its principals are found from: http or https, on port 443 or a port from
-	// 1024 on.
+	// 1024 on, without a query.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="!self.contains('?')",message="must be a URL without a query"
 	URL BackendURL `json:"url"`
 
 	// Profile is the kind of server: Cyrus, DAViCal, Radicale or SabreDAV (Nextcloud, Baïkal and others built on it).

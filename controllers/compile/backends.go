@@ -71,11 +71,16 @@ func (c *compiler) calDAV(at spot, s *v1alpha1.CalDAV) *snapshot.CalDAV {
 		URL: string(s.URL), Profile: snapshot.CalDAVProfile(s.Profile), PrincipalTemplate: s.PrincipalTemplate,
 		FreeBusyPrincipal: string(s.FreeBusyPrincipal), BypassACL: s.BypassACL,
 	}
-	c.target(at.to("url"), out.URL, "http", "https")
+	if c.target(at.to("url"), out.URL, "http", "https") && strings.Contains(out.URL, "?") {
+		at.to("url").error(v1alpha1.ReasonInvalidValue, "the URL must not carry a query")
+	}
 	switch s.Profile {
 	case v1alpha1.ProfileCyrus, v1alpha1.ProfileDAViCal, v1alpha1.ProfileRadicale, v1alpha1.ProfileSabreDAV:
 	default:
 		at.to("profile").error(v1alpha1.ReasonInvalidValue, "%q is no profile: Cyrus, DAViCal, Radicale and SabreDAV are", s.Profile)
+	}
+	if s.Profile == v1alpha1.ProfileRadicale && s.PrincipalTemplate == "" {
+		at.to("principalTemplate").error(v1alpha1.ReasonInvalidValue, "Radicale does not know its users' addresses: say who is who, such as /{local}/")
 	}
 	if s.PrincipalTemplate != "" {
 		if err := snapshot.CheckPrincipalTemplate(s.PrincipalTemplate); err != nil {

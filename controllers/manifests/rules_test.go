@@ -158,6 +158,8 @@ var refusedBackends = append([]refusal{
 	{"{type: ISchedule, iSchedule: {url: 'http://calendar.example.org:80/'}}", ".iSchedule.url"},
 	{"{type: ISchedule, iSchedule: {url: 'https://calendar.example.org:1023/'}}", ".iSchedule.url"},
 	{"{type: ISchedule, iSchedule: {url: 'https://[::1]:444/'}}", ".iSchedule.url"},
+	{"{type: CalDAV, calDAV: {profile: Radicale, url: 'https://c.example.org/'}}", ".calDAV"},
+	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/?user=1'}}", ".calDAV.url"},
 	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'caldav://calendar.example.org/'}}", ".calDAV.url"},
 	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://calendar.example.org:1023/'}}", ".calDAV.url"},
 	{"{type: CalDAV, calDAV: {profile: Cyrus, url: 'https://c.example.org/', principalTemplate: 'users/{local}'}}", ".calDAV.principalTemplate"},

@@ -1,5 +1,7 @@
 package snapshot
 
+import "strings"
+
 // validate checks a back end; smarthost says whether mail without a server of its own can leave.
 func (b *Backend) validate(smarthost bool) error {
 	for _, member := range []struct {
@@ -47,6 +49,9 @@ func (c *CalDAV) validate() error {
 	default:
 		return wrong("profile", "%q is no profile of this version", c.Profile)
 	}
+	if c.Profile == ProfileRadicale && c.PrincipalTemplate == "" {
+		return wrong("principalTemplate", "missing: Radicale does not know its users' addresses")
+	}
 	if c.PrincipalTemplate != "" {
 		if err := CheckPrincipalTemplate(c.PrincipalTemplate); err != nil {
 			return at("principalTemplate", err)
@@ -56,6 +61,9 @@ func (c *CalDAV) validate() error {
 		if err := CheckPath(c.FreeBusyPrincipal); err != nil {
 			return at("freeBusyPrincipal", err)
 		}
+	}
+	if strings.Contains(c.URL, "?") {
+		return wrong("url", "must not hold a query")
 	}
 	if c.Token != "" && (c.Username != "" || c.Password != "") {
 		return wrong("token", "does not go with a user name and password")
