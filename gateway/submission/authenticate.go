@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -22,12 +23,14 @@ type submitters struct {
 	tokens       []tokenSubmitter
 	certificates []certificateSubmitter
 	passwords    []passwordSubmitter
+	keys         []keySubmitter
 }
 
 // submitter may send for one domain.
 type submitter struct {
-	name   string
-	domain *snapshot.Domain
+	name      string
+	domain    *snapshot.Domain
+	signature *dkim.Signature // what it proved itself by, its body unseen yet; nil = otherwise
 }
 
 type tokenSubmitter struct {
@@ -64,6 +67,12 @@ func newSubmitters(a *snapshot.Active) (*submitters, error) {
 			case s.Basic != nil && len(s.Basic.PasswordSHA256) == sha256.Size:
 				username := sha256.Sum256([]byte(s.Basic.Username))
 				all.passwords = append(all.passwords, passwordSubmitter{who, username[:], s.Basic.PasswordSHA256})
+			case s.PinnedKey != nil:
+				k, err := newKeySubmitter(who, s.PinnedKey)
+				if err != nil {
+					return nil, fmt.Errorf("domain %s, submitter %s: %w", domain.Name, s.Name, err)
+				}
+				all.keys = append(all.keys, k)
 			default:
 				return nil, fmt.Errorf("domain %s, submitter %s: nothing to authenticate it by", domain.Name, s.Name)
 			}
@@ -75,7 +84,7 @@ func newSubmitters(a *snapshot.Active) (*submitters, error) {
 // identity is every submitter that a request's credentials belong to: one token may serve several domains.
 type identity []submitter
 
-// actingFor returns the submitter that may send for domain, or nil.
+// actingFor returns the submitter that may send for domain, or nil; the ones found by signature come last.
 func (id identity) actingFor(domain string) *submitter {
 	for i := range id {
 		if id[i].domain.Name == domain {
@@ -101,6 +110,10 @@ func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request, source 
 	if err == nil {
 		return who, nil
 	}
+	var signature *dkim.Error
+	if errors.As(err, &signature) { // nobody guesses signatures: no failure is counted
+		return nil, signatureRefusal(err)
+	}
 	challenge, reason := `Bearer realm="calfed"`, "credentials-missing"
 	if errors.Is(err, errCredentials) {
 		h.failures().failed(source, presented, h.cfg.Now())
@@ -111,7 +124,7 @@ func (h *Handler) authenticate(w http.ResponseWriter, req *http.Request, source 
 		w.Header().Add("WWW-Authenticate", `Basic realm="calfed", charset="UTF-8"`) // RFC 7617 §2.1
 	}
 	return nil, &ischedule.Error{Name: ischedule.OriginatorDenied, Status: http.StatusUnauthorized, Reason: reason,
-		Description: "submitters authenticate with a token, a password or a client certificate", Err: err}
+		Description: "submitters authenticate with a token, a password, a client certificate or a pinned signing key", Err: err}
 }
 
 // failures is the memory of failed authentications, of every Handler with the same Shared.
@@ -134,11 +147,20 @@ func (s *submitters) identify(req *http.Request, now time.Time) (identity, error
 			}
 		}
 	}
+	hasSignature := len(s.keys) > 0 && len(req.Header.Values(dkim.FieldName)) > 0
+	var failure error
+	if hasSignature {
+		var signed identity
+		signed, failure = s.bySignature(req, now)
+		found = append(found, signed...)
+	}
 	switch {
 	case len(found) > 0:
 		return found, nil
 	case hasAuthorization || hasCertificate:
 		return nil, errCredentials
+	case hasSignature:
+		return nil, failure
 	}
 	return nil, errNoCredentials
 }

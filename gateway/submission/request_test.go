@@ -103,12 +103,16 @@ func TestSenderRefusal(t *testing.T) {
 	}
 }
 
-// TestCapabilities: submitters can read what they may send, asked for in every usual way.
+// TestCapabilities: submitters can read what they may send, asked for in every usual way; DAViCal, which alone asks with
+// query=, reads only the schema of draft-01, and that is not what the others get.
 //
 // Proves: IS-SUB-1, IS-CAP-1
 func TestCapabilities(t *testing.T) {
 	h := newHandler(t, &recorder{})
-	for query, status := range map[string]int{"": 200, "action=capabilities": 200, "query=capabilities": 200, "action=dance": 400, "query=": 400} {
+	for query, status := range map[string]int{
+		"": 200, "action=capabilities": 200, "query=capabilities": 200, "query=capabilities&action=capabilities": 200,
+		"action=dance": 400, "query=": 400, "query=capabilities&action=dance": 400,
+	} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			req := post(with("Authorization", ""), func(r *http.Request) { r.Method, r.URL.RawQuery = method, query })
 			w := serve(h, req)
@@ -116,9 +120,13 @@ func TestCapabilities(t *testing.T) {
 				t.Errorf("%s ?%s: %d, want %d", method, query, w.Code, status)
 			}
 			if status == 200 && method == http.MethodGet {
+				old := query == "query=capabilities"
 				got, err := ischedule.ReadCapabilities(w.Body.Bytes())
-				if err != nil || got.Serial != 42 || got.MaxContentLength != 1000 {
+				if err != nil || (got.Serial == 42) == old || got.MaxContentLength != 1000 {
 					t.Errorf("?%s: %+v, %v", query, got, err)
+				}
+				if strings.Contains(w.Body.String(), "<supported-scheduling-message-set>") != old {
+					t.Errorf("?%s: not the schema asked for:\n%s", query, w.Body)
 				}
 			}
 		}

@@ -26,6 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	tokenOne    = "token-of-example-org"
 	tokenShared = "token-of-two-domains"
+
+	passwordShared = "päss: of two domains" // RFC 7617: a colon belongs to the password
 )
 
 // recorder is a sender that takes everything.
@@ -33,6 +35,7 @@ type recorder struct {
 	mu   sync.Mutex
 	got  []*sender.Submission
 	fail *ischedule.Error
+	data []byte // calendar-data of every answer
 }
 
 func (r *recorder) Send(_ context.Context, sub *sender.Submission) (*ischedule.Response, *ischedule.Error) {
@@ -44,7 +47,7 @@ func (r *recorder) Send(_ context.Context, sub *sender.Submission) (*ischedule.R
 	}
 	response := &ischedule.Response{}
 	for _, to := range sub.Request.Recipients {
-		response.Results = append(response.Results, ischedule.RecipientResult{Recipient: to.String(), Status: ischedule.StatusDelivered})
+		response.Results = append(response.Results, ischedule.RecipientResult{Recipient: to.String(), Status: ischedule.StatusDelivered, CalendarData: r.data})
 	}
 	return response, nil
 }
@@ -60,7 +63,8 @@ func newCA() *catest.CA {
 	return ca
 }
 
-// config: example.org by two tokens, branch.example by one of them and by certificate.
+// config: example.org by two tokens and a password, branch.example by one of them each and by certificate, dav.example.net by
+// the key of a recorded DAViCal, sender.example by one of ours.
 func config(t testing.TB) *snapshot.Snapshot {
 	t.Helper()
 	leaf, err := testCA().Issue(catest.Leaf{DNS: []string{"gw.example.org"}})
@@ -74,6 +78,10 @@ func config(t testing.TB) *snapshot.Snapshot {
 	token := func(name, token string) snapshot.Submitter {
 		sum := sha256.Sum256([]byte(token))
 		return snapshot.Submitter{Name: name, TokenSHA256: sum[:]}
+	}
+	password := func(name, password string) snapshot.Submitter {
+		sum := sha256.Sum256([]byte(password))
+		return snapshot.Submitter{Name: name, Basic: &snapshot.Basic{Username: "kalender", PasswordSHA256: sum[:]}}
 	}
 	domain := func(name string, who ...snapshot.Submitter) snapshot.Domain {
 		return snapshot.Domain{
@@ -100,8 +108,10 @@ func config(t testing.TB) *snapshot.Snapshot {
 		Domains: []snapshot.Domain{
 			domain("branch.example", token("both", tokenShared), snapshot.Submitter{
 				Name: "by-certificate", Certificate: &snapshot.ClientCertificate{CA: testCA().PEM(), Names: []string{"calendar.branch.example"}},
-			}),
-			domain("example.org", token("one", tokenOne), token("both", tokenShared)),
+			}, password("by-password", passwordShared)),
+			domain("dav.example.net", snapshot.Submitter{Name: "davical", PinnedKey: &snapshot.PinnedKey{Selector: "cal", Record: davicalRecord(t)}}),
+			domain("example.org", token("one", tokenOne), token("both", tokenShared), password("by-password", passwordShared)),
+			domain("sender.example", snapshot.Submitter{Name: "by-key", PinnedKey: &snapshot.PinnedKey{Domain: "keys.example", Selector: "sel", Record: ownRecord(t)}}),
 		},
 	}
 }

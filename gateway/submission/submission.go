@@ -1,5 +1,8 @@
 // Package submission is how local calendar systems hand us messages: the iSchedule form over HTTP, by a submitter that
-// proves itself with a bearer token or a client certificate. A network address alone never authorises. IS-SUB-1.
+// proves itself with a bearer token, a password, a client certificate, or a DKIM signature by a key pinned to it. A network
+// address alone never authorises. IS-SUB-1.
+//
+// DAViCal can submit as it is: its SRV look-up leads here, it reads the capability schema of draft-01, and signs so.
 //
 // It decides who may send for which domain, and nothing about the message: that is package sender's.
 package submission
@@ -35,9 +38,12 @@ type Config struct {
 	Log    *slog.Logger     // nil = discard
 }
 
-// Shared is what survives a change of configuration: the memory of failed authentications. The zero value works. Do not
-// copy it.
-type Shared struct{ failures throttle }
+// Shared is what survives a change of configuration: the memory of failed authentications and of signatures. The zero value
+// works. Do not copy it.
+type Shared struct {
+	failures throttle
+	used     usedSignatures
+}
 
 // defaultMaxBody bounds a body where the gateway's capabilities set no max-content-length.
 const defaultMaxBody = 1 << 20
@@ -47,6 +53,7 @@ type Handler struct {
 	cfg          Config
 	submitters   *submitters
 	capabilities []byte // the document
+	draft01      []byte // the same in the old schema
 	serial       string
 }
 
@@ -71,7 +78,7 @@ func New(cfg Config) (*Handler, error) {
 	capabilities := &cfg.Active.Snapshot.Gateway.Capabilities
 	return &Handler{
 		cfg: cfg, submitters: who,
-		capabilities: capabilities.Marshal(), serial: strconv.FormatUint(capabilities.Serial, 10),
+		capabilities: capabilities.Marshal(), draft01: capabilities.MarshalDraft01(), serial: strconv.FormatUint(capabilities.Serial, 10),
 	}, nil
 }
 
@@ -118,7 +125,6 @@ func (h *Handler) serve(w http.ResponseWriter, req *http.Request) (submitter str
 // query answers with the capabilities: what this gateway takes, from submitters too.
 func (h *Handler) query(w http.ResponseWriter, req *http.Request) *ischedule.Error {
 	q := req.URL.Query()
-	// DAViCal asks with query=; without either the answer is the same (IS-CAP-1)
 	for _, key := range []string{"action", "query"} {
 		if q.Has(key) && q.Get(key) != "capabilities" {
 			return &ischedule.Error{Status: http.StatusBadRequest, Reason: "action", Description: "the only action is capabilities"}
@@ -126,7 +132,11 @@ func (h *Handler) query(w http.ResponseWriter, req *http.Request) *ischedule.Err
 	}
 	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
 	w.Header().Set("Cache-Control", "max-age=300")
-	_, _ = w.Write(h.capabilities)
+	document := h.capabilities
+	if q.Has("query") && !q.Has("action") {
+		document = h.draft01 // DAViCal asks so, and posts only to what it reads there
+	}
+	_, _ = w.Write(document)
 	return nil
 }
 
@@ -150,6 +160,11 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 	if parsed.Body, failure = h.readBody(w, req); failure != nil {
 		return as.name, failure
 	}
+	if as.signature != nil {
+		if failure = h.checkSigned(as, parsed.Body); failure != nil {
+			return as.name, failure
+		}
+	}
 	response, failure := h.cfg.Sender.Send(req.Context(), &sender.Submission{Submitter: as.name, Domain: as.domain, Request: parsed})
 	if failure != nil {
 		return as.name, failure
@@ -158,6 +173,9 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 		response.Results = append(response.Results, ischedule.RecipientResult{
 			Recipient: address, Status: ischedule.StatusUnknownUser, Description: "not a calendar user address",
 		})
+	}
+	if as.signature != nil && as.signature.IsDraft01() {
+		forDAViCal(response)
 	}
 	response.Write(w)
 	return as.name, nil

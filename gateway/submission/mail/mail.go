@@ -1,15 +1,32 @@
 // Package mail is the SMTP way in (IS-SUB-2): local calendar systems and the organisation's own MX hand us mail, authenticated. The
 // iTIP message in it goes to iSchedule; all other mail, and recipients without iSchedule, go to the smarthost byte for byte.
 //
+// What becomes of a mail:
+//
+//   - The envelope sender is null or of a domain that the submitter acts for, or the recipient is of one: else
+//     RCPT is refused. A submitter's password is no way through us for the mail of others to others.
+//   - No iTIP message in it, or one that cannot be used, or a VFREEBUSY (whose answer no mail carries): smarthost.
+//   - The Originator (ORGANIZER, or the ATTENDEE that answers; never From) is of a domain that the submitter acts for: outbound.
+//     The permitted recipients get it by iSchedule. But a mail with Received fields, to one of our own domains, may be a
+//     stranger's that the MX hands on, and its Originator a lie: it is outbound only when the Originator is proven.
+//   - Else, permitted recipients of domains that the submitter acts for: inbound. When the Originator is proven the message goes to
+//     their calendars; when it is not, or the receiver refuses it, the person reads the mail.
+//   - Else it is somebody else's: smarthost.
+//
+// The outcome of each recipient: taken over iSchedule or by a local calendar (an echo counts as taken, IS-SUB-3), done; no
+// calendar service, beyond its capabilities, or not reached, smarthost; refused for good, a notification to the
+// envelope sender (RFC 3464), unless NOTIFY or a null sender forbids it. No notification of success is ever written. Recipients that
+// the iTIP message does not name are the smarthost's always.
+//
 // It keeps no queue: the answer to DATA says 250 only when every recipient was delivered, handed to the smarthost, or
-// reported in a notification that the smarthost took. Otherwise 4yz, and the client tries again.
+// reported in a notification that the smarthost took. Otherwise 4yz, and the client tries again; what had been delivered by
+// then is remembered, for some hours and in this process, and not delivered again.
 package mail
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"time"
 
@@ -43,12 +60,13 @@ type Inbound interface {
 
 // Config is one snapshot's worth of parts.
 type Config struct {
-	Active   *snapshot.Active
+	Active   *snapshot.Active // with Gateway.Submission.SMTP
 	Auth     Authenticator
 	Outbound Outbound
 	Inbound  Inbound
 	Relay    Relay // nil = mail is refused with 4yz: there is no smarthost
 	Verifier *imip.Verifier
+	Metrics  *Metrics         // nil = not counted
 	Now      func() time.Time // nil = time.Now
 	Log      *slog.Logger     // nil = discard
 }
@@ -57,26 +75,25 @@ type Config struct {
 type Handler struct{ cfg Config }
 
 // New makes a Handler.
-func New(cfg Config) (*Handler, error) { panic("not written yet") }
-
-// Source gives the Handler of the moment; release is called when the mail is done with. nil Handler = nothing is served now (421).
-type Source func() (h *Handler, release func())
-
-// Server speaks SMTP on one listener, over every change of configuration.
-type Server struct{}
-
-// ServerConfig of a Server.
-type ServerConfig struct {
-	Source Source
-	TLS    func() *tls.Config // for STARTTLS; nil result = not now
-	Log    *slog.Logger
+func New(cfg Config) (*Handler, error) {
+	switch {
+	case cfg.Active == nil || cfg.Active.Snapshot.Gateway.Submission.SMTP == nil:
+		return nil, errors.New("mail: Active must be set, and take mail")
+	case cfg.Auth == nil || cfg.Outbound == nil || cfg.Inbound == nil || cfg.Verifier == nil:
+		return nil, errors.New("mail: Auth, Outbound, Inbound and Verifier must be set")
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{cfg: cfg}, nil
 }
 
-// NewServer makes a Server. AUTH is offered over TLS, and from loopback.
-func NewServer(cfg ServerConfig) *Server { panic("not written yet") }
+func (h *Handler) gateway() *snapshot.Gateway { return &h.cfg.Active.Snapshot.Gateway }
 
-// Serve serves until the listener is closed or Shutdown is called.
-func (s *Server) Serve(ln net.Listener) error { panic("not written yet") }
-
-// Shutdown accepts no more and waits for mail under way until ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { panic("not written yet") }
+func (h *Handler) bounds() *snapshot.SMTPSubmission { return h.gateway().Submission.SMTP }
