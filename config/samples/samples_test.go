@@ -113,6 +113,9 @@ func addSecrets(t *testing.T, in *compile.Input, namespace, host string) {
 	secret("edge-tls", map[string][]byte{"tls.crt": cert, "tls.key": privatePEM(t, key)})
 	secret("test-ca", map[string][]byte{"ca.crt": cert})
 	secret("example-org-dkim", map[string][]byte{"private.key": signingKey(t)})
+	for _, name := range []string{"smarthost", "cyrus-calfed", "davical-admin", "submit-mailserver"} {
+		secret(name, map[string][]byte{"username": []byte("calfed"), "password": []byte(name + "-0123456789abcdef")})
+	}
 	secret("partner-authorization", map[string][]byte{"value": []byte("Bearer 0123456789abcdef")})
 	if namespace != "default" {
 		secret("submit-token", map[string][]byte{"token": []byte("0123456789abcdef")})
