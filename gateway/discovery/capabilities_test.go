@@ -12,6 +12,7 @@ import (
 
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 // one starts a peer that h serves, and a zone that leads to it.
@@ -263,6 +264,48 @@ func TestTheOldCapabilitySchemaIsRead(t *testing.T) {
 	})
 	if got := r.find("peer.test"); !got.Capabilities.Allows("VEVENT", "REQUEST") || got.Capabilities.Allows("VTODO", "REQUEST") {
 		t.Errorf("%+v", got.Capabilities)
+	}
+}
+
+// DAViCal answers 404 to every query but its own, and one that a policy names is asked so too.
+//
+// Proves: IS-CAP-5
+func TestDAViCalIsAskedInItsOwnWords(t *testing.T) {
+	r := newRig(t)
+	r.one(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Query().Get("query") != "capabilities" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write(document(7))
+	})
+	if _, err := r.disc.Find(t.Context(), "peer.test", nil); !errors.Is(err, discovery.ErrNoService) {
+		t.Errorf("others are asked so too: %v", err)
+	}
+	profile := &snapshot.Outbound{SignatureProfile: snapshot.SignatureDAViCal}
+	got, err := r.disc.Find(t.Context(), "peer.test", profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(got.URL, "?") {
+		t.Errorf("the query is part of %s", got.URL)
+	}
+}
+
+// Proves: IS-SEND-1
+func TestReceiversWithOtherSignaturesAreOthers(t *testing.T) {
+	r := newRig(t)
+	r.one(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document(7)) })
+	usual, err := r.disc.Find(t.Context(), "peer.test", &snapshot.Outbound{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := r.disc.Find(t.Context(), "peer.test", &snapshot.Outbound{SignatureProfile: snapshot.SignatureDAViCal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if usual.Key == old.Key {
+		t.Errorf("one request would serve both: %s", old.Key)
 	}
 }
 

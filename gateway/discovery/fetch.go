@@ -13,6 +13,7 @@ import (
 
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/netguard"
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 const (
@@ -48,7 +49,7 @@ type reply struct {
 // follow sends the request and follows redirects, to https only. The reply is a 200 or, when there was a last
 // document at that place, a 304. IS-DISC-4.
 func (f *fetching) follow(ctx context.Context) (*reply, error) {
-	u := withAction(f.t.url)
+	u := f.withAction(f.t.url)
 	for hop := 0; ; hop++ {
 		r, err := f.get(ctx, u)
 		if err != nil {
@@ -74,7 +75,7 @@ func (f *fetching) follow(ctx context.Context) (*reply, error) {
 			if hop == maxHops {
 				return nil, fmt.Errorf("%w: GET %s: more than %d redirects", errAbsent, f.t.url, maxHops)
 			}
-			u = withAction(next)
+			u = f.withAction(next)
 			f.steps = append(f.steps, step+" to "+u.String())
 		case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 			return nil, &statusError{r.status}
@@ -168,13 +169,17 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 }
 
 // withAction is u with the query that asks for capabilities. Cyrus and CalendarServer drop it when they redirect, and
-// answer 400 to the request without it.
-func withAction(u *url.URL) *url.URL {
+// answer 400 to the request without it. DAViCal calls it query.
+func (f *fetching) withAction(u *url.URL) *url.URL {
 	out := *u
 	out.Fragment, out.RawFragment = "", ""
 	q := out.Query()
-	if !q.Has("action") {
-		q.Set("action", "capabilities")
+	key := "action"
+	if f.s.out.SignatureProfile == snapshot.SignatureDAViCal {
+		key = "query"
+	}
+	if !q.Has(key) {
+		q.Set(key, "capabilities")
 		out.RawQuery = q.Encode()
 	}
 	return &out

@@ -47,6 +47,7 @@ func settingsOf(out *snapshot.Outbound) *settings {
 	}
 	add([]byte(out.Authorization))
 	add([]byte(out.RequireSecureIdentity))
+	add([]byte(out.SignatureProfile)) // one request has one signature
 	return &settings{out: out, id: hex.EncodeToString(h.Sum(nil)[:12])}
 }
 

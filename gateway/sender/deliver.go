@@ -117,7 +117,7 @@ func (s *Sender) header(m *message, q *request, body []byte) (http.Header, error
 	if value := authorization(q.outbound); value != "" && q.receiver.TakesAuthorization() {
 		h.Set("Authorization", value) // signed like the rest; where it may not go it must not be signed
 	}
-	signature, err := signer.Sign(h, body, s.cfg.Now())
+	signature, err := q.sign(signer, h, body, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +130,9 @@ func (q *request) field() string {
 	parts := make([]string, len(q.recipients))
 	for i, r := range q.recipients {
 		parts[i] = r.wire
+		if q.forDAViCal() {
+			parts[i] = lowerScheme(r.wire)
+		}
 	}
 	return strings.Join(parts, ",")
 }

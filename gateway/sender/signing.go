@@ -5,7 +5,10 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"sync"
+	"time"
 
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/snapshot"
@@ -56,4 +59,22 @@ func SigningKey(d *snapshot.Domain) (*snapshot.Key, crypto.Signer, error) {
 		return nil, nil, errNoKey
 	}
 	return chosen, signer, nil
+}
+
+// forDAViCal says whether a policy has named the receiver as one that verifies the signatures of draft-01 only.
+func (q *request) forDAViCal() bool {
+	return q.outbound != nil && q.outbound.SignatureProfile == snapshot.SignatureDAViCal
+}
+
+// sign makes the signature that the receiver can verify, over a header that goes out as it is. That of draft-01 covers
+// neither iSchedule-Message-ID nor Authorization: DAViCal looks for the first nowhere, and Apache often hides the second from it.
+func (q *request) sign(signer *dkim.Signer, h http.Header, body []byte, now time.Time) (string, error) {
+	if !q.forDAViCal() {
+		return signer.Sign(h, body, now)
+	}
+	u, err := url.Parse(q.receiver.URL)
+	if err != nil {
+		return "", err
+	}
+	return signer.SignDraft01(u.Host, h, body, now) // what net/http writes as Host
 }

@@ -26,6 +26,15 @@ func wireForm(a cua.Address) string {
 	return s
 }
 
+// lowerScheme is a mailto: address with its scheme in lower case: DAViCal takes nothing else off before it looks for the user.
+func lowerScheme(wire string) string {
+	const scheme = "mailto:"
+	if len(wire) < len(scheme) || !strings.EqualFold(wire[:len(scheme)], scheme) {
+		return wire
+	}
+	return scheme + wire[len(scheme):]
+}
+
 // visible says whether s is all visible ASCII.
 func visible(s string) bool {
 	for i := range len(s) {
