@@ -212,7 +212,7 @@ func (b *Backends) mailSignature(d *snapshot.Domain) func(mail []byte) ([]byte, 
 		if err != nil {
 			return nil, err
 		}
-		return imip.Sign(mail, by.key.Domain, by.key.Selector, by.private, b.cfg.Now())
+		return imip.Sign(mail, by.key.Domain, by.key.Selector, by.private)
 	}
 }
 
