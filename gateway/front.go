@@ -21,15 +21,12 @@ type settings struct {
 
 // front is one listening socket and the http.Server behind it.
 type front struct {
-	name    string
-	ln      net.Listener
+	door    *door
 	handler http.Handler
 	// secure makes a connection ready for the server: TLS, or the choice between TLS and plain. It may wait for the client
 	// as long as for a header: it runs in a goroutine of the connection's own. nil = plain.
-	secure  func(*countedConn) (net.Conn, error)
-	limits  connLimits
-	metrics *metrics
-	log     *slog.Logger
+	secure func(*countedConn) (net.Conn, error)
+	log    *slog.Logger
 
 	mu       sync.Mutex
 	settings settings
@@ -41,8 +38,8 @@ type front struct {
 }
 
 func newFront(name string, ln net.Listener, handler http.Handler, m *metrics, log *slog.Logger) *front {
-	m.expect(name)
-	return &front{name: name, ln: ln, handler: handler, metrics: m, log: log,
+	m.expectRequests(name)
+	return &front{door: newDoor(name, ln, m, log), handler: handler, log: log,
 		closing: make(chan struct{}), pending: make(map[*countedConn]struct{})}
 }
 
@@ -60,7 +57,7 @@ func (f *front) configure(s settings) {
 	}
 	retired := f.servers
 	f.settings = s
-	f.feed = &feed{addr: f.ln.Addr(), conns: make(chan net.Conn), closed: make(chan struct{})}
+	f.feed = &feed{addr: f.door.Addr(), conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{
 		Handler:           f.handler,
 		ReadHeaderTimeout: s.headerTimeout,
@@ -70,7 +67,7 @@ func (f *front) configure(s settings) {
 		HTTP2:             http2Limits(s),
 		// "OPTIONS *" is answered by the handler: D05 §8.2
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(f.log.With("listener", f.name).Handler(), slog.LevelDebug),
+		ErrorLog:                     slog.NewLogLogger(f.log.With("listener", f.door.name).Handler(), slog.LevelDebug),
 	}
 	f.servers = append(slices.Clone(retired), server)
 	feed := f.feed
@@ -111,33 +108,12 @@ func http2Limits(s settings) *http.HTTP2Config {
 }
 
 func (f *front) accept() {
-	for wait := time.Duration(0); ; {
-		conn, err := f.ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
+	for {
+		conn, err := f.door.admit()
+		if err != nil {
 			return
 		}
-		if err != nil {
-			// out of file descriptors, most likely: connections that end will cure it
-			f.log.Error("cannot accept connections", "listener", f.name, "error", err)
-			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			select {
-			case <-time.After(wait):
-				continue
-			case <-f.closing:
-				return
-			}
-		}
-		wait = 0
-		f.metrics.connections.WithLabelValues(f.name).Inc()
-		closed := func() { f.metrics.connections.WithLabelValues(f.name).Dec() }
-		counted, refused := f.limits.admit(conn, closed)
-		if refused != "" {
-			closed()
-			f.metrics.refused.WithLabelValues(f.name, refused).Inc()
-			_ = conn.Close()
-			continue
-		}
-		f.hand(counted)
+		f.hand(conn)
 	}
 }
 
@@ -207,7 +183,7 @@ func (f *front) deliver(conn net.Conn) {
 
 // shutdown accepts no more, waits for the requests in flight until ctx ends, then cuts what is left and says so.
 func (f *front) shutdown(ctx context.Context) error {
-	_ = f.ln.Close()
+	_ = f.door.Close()
 	f.mu.Lock()
 	close(f.closing)
 	servers := f.servers

@@ -1,5 +1,5 @@
 // Package gateway wires the data plane: it makes the parts that each snapshot needs, swaps them in atomically, opens the
-// public, submit and admin listeners, says whether it is ready, counts, and drains without losing a request.
+// public, submit, smtp and admin listeners, says whether it is ready, counts, and drains without losing a request.
 //
 // It decides nothing about messages (receiver, sender and submission do) and reads no files: snapshots are given to Apply.
 // README.md beside this file is the manual.
@@ -19,18 +19,21 @@ import (
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
 	"github.com/calfed/calfed/gateway/submission"
+	"github.com/calfed/calfed/gateway/submission/mail"
 )
 
 // Options of a Gateway.
 type Options struct {
-	PublicAddr, SubmitAddr, AdminAddr string                     // host:port; "" = not served; ":0" works, see Addrs
-	Memory                            map[string]backend.Backend // back ends of type Memory, by domain: demo and tests; never closed here
-	NeverAddrs                        []netip.Addr               // where no connection may lead, whatever the snapshot says: the API server (IS-DISC-10)
-	DrainDelay                        time.Duration              // between failing /readyz and closing the listeners; 0 = none
-	DrainTimeout                      time.Duration              // for requests in flight; 0 = 25 s
-	Now                               func() time.Time           // nil = time.Now
-	Log                               *slog.Logger               // nil = discard
-	Version                           string                     // for User-Agent and metrics; "" = "dev"
+	// host:port; "" = not served; ":0" works, see Addrs
+	PublicAddr, SubmitAddr, SMTPAddr, AdminAddr string
+
+	Memory       map[string]backend.Backend // back ends of type Memory, by domain: demo and tests; never closed here
+	NeverAddrs   []netip.Addr               // where no connection may lead, whatever the snapshot says: the API server (IS-DISC-10)
+	DrainDelay   time.Duration              // between failing /readyz and closing the listeners; 0 = none
+	DrainTimeout time.Duration              // for requests in flight, and mail; 0 = 25 s
+	Now          func() time.Time           // nil = time.Now
+	Log          *slog.Logger               // nil = discard
+	Version      string                     // for User-Agent and metrics; "" = "dev"
 }
 
 // Gateway serves one snapshot at a time. Safe for concurrent use.
@@ -42,6 +45,7 @@ type Gateway struct {
 	metrics       *metrics
 	shared        *receiver.Shared
 	senderMetrics *sender.Metrics
+	mailMetrics   *mail.Metrics
 	submitters    *submission.Shared
 	echoes        *echo.Memory
 
@@ -51,7 +55,7 @@ type Gateway struct {
 	current      *generation
 	appliedAt    time.Time
 	staleBecause string
-	fronts       []*front // those bounded by the snapshot
+	fronts       []listener // those bounded by the snapshot
 	addrs        Addrs
 
 	started  chan struct{}
@@ -79,6 +83,7 @@ func New(opt Options) *Gateway {
 		metrics:       m,
 		shared:        &receiver.Shared{Metrics: receiver.NewMetrics(m.registry)},
 		senderMetrics: sender.NewMetrics(m.registry),
+		mailMetrics:   mail.NewMetrics(m.registry),
 		submitters:    &submission.Shared{},
 		echoes:        echo.New(opt.Now),
 		started:       make(chan struct{}),

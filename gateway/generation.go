@@ -24,6 +24,7 @@ type generation struct {
 	submit   *submission.Handler
 	public   *tls.Config // of the public listener
 	submits  *tls.Config // of the submit listener
+	mailTLS  *tls.Config // of the smtp listener, for STARTTLS
 	outside  *outside
 	backends *Backends
 	mail     *mail.Handler // nil = no mail is taken
@@ -112,6 +113,8 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 	}
 	gen.public = serverTLS(&s.Gateway, certificate, tls.NoClientCert)
 	gen.submits = serverTLS(&s.Gateway, certificate, gen.submit.ClientAuth())
+	gen.mailTLS = serverTLS(&s.Gateway, certificate, tls.NoClientCert)
+	gen.mailTLS.NextProtos = nil // SMTP has none
 	return gen, nil
 }
 

@@ -75,12 +75,16 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// expect makes the samples of a listener appear before anything happens there.
-func (m *metrics) expect(listener string) {
+// expectConnections makes the samples of a listener appear before anything happens there.
+func (m *metrics) expectConnections(listener string) {
 	m.connections.WithLabelValues(listener)
-	m.inFlight.WithLabelValues(listener)
 	m.refused.WithLabelValues(listener, refusedTotal)
 	m.refused.WithLabelValues(listener, refusedSource)
+}
+
+// expectRequests does it for what only HTTP has.
+func (m *metrics) expectRequests(listener string) {
+	m.inFlight.WithLabelValues(listener)
 	m.panics.WithLabelValues(listener)
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Addrs are the addresses listened on; nil where nothing is.
-type Addrs struct{ Public, Submit, Admin net.Addr }
+type Addrs struct{ Public, Submit, SMTP, Admin net.Addr }
 
 // Started is closed when all listeners are open.
 func (g *Gateway) Started() <-chan struct{} { return g.started }
@@ -58,10 +58,10 @@ var (
 // or two, each from one address.
 func (f *front) bound(l *snapshot.Limits) {
 	perSource := l.MaxConnsPerSource
-	if f.name != listenerPublic {
+	if f.door.name != listenerPublic {
 		perSource = 0
 	}
-	f.limits.set(l.MaxConnections, perSource)
+	f.door.limits.set(l.MaxConnections, perSource)
 	f.configure(settings{
 		headerTimeout:  l.HeaderTimeout,
 		writeTimeout:   l.HeaderTimeout + l.BodyTimeout + l.DeliveryTimeout + 30*time.Second,
@@ -73,8 +73,16 @@ func (f *front) bound(l *snapshot.Limits) {
 const (
 	listenerPublic = "public"
 	listenerSubmit = "submit"
+	listenerSMTP   = "smtp"
 	listenerAdmin  = "admin"
 )
+
+// listener is one socket with what serves behind it: a front, or a mailFront.
+type listener interface {
+	bound(l *snapshot.Limits)
+	start()
+	shutdown(ctx context.Context) error // accepts no more, waits for what is under way until ctx ends, then cuts it
+}
 
 // Run opens the listeners and serves until ctx ends, then drains: /readyz fails at once; after DrainDelay nothing is
 // accepted any more; requests in flight get DrainTimeout. It needs no snapshot to start: /readyz says 503 and the
@@ -90,7 +98,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 }
 
 // open opens all listeners or none.
-func (g *Gateway) open(ctx context.Context) (serving []*front, admin *front, err error) {
+func (g *Gateway) open(ctx context.Context) (serving []listener, admin *front, err error) {
 	var opened []net.Listener
 	listen := func(addr string) (net.Listener, error) {
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -124,6 +132,14 @@ func (g *Gateway) open(ctx context.Context) (serving []*front, admin *front, err
 		f.secure = whenAsked(g.listenerTLS(func(gen *generation) *tls.Config { return gen.submits }))
 		serving = append(serving, f)
 	}
+	if g.opt.SMTPAddr != "" {
+		ln, err := listen(g.opt.SMTPAddr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("smtp listener: %w", err)
+		}
+		addrs.SMTP = ln.Addr()
+		serving = append(serving, g.newMailFront(ln))
+	}
 	if g.opt.AdminAddr != "" {
 		ln, err := listen(g.opt.AdminAddr)
 		if err != nil {
@@ -150,7 +166,7 @@ func (g *Gateway) open(ctx context.Context) (serving []*front, admin *front, err
 }
 
 // drain ends serving without losing what was begun.
-func (g *Gateway) drain(serving []*front, admin *front) error {
+func (g *Gateway) drain(serving []listener, admin *front) error {
 	g.log.Info("draining", "delay", g.opt.DrainDelay, "timeout", g.opt.DrainTimeout)
 	g.draining.Store(phaseLeaving)
 	if g.opt.DrainDelay > 0 {

@@ -13,7 +13,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Source gives the Handler of the moment; release is called when the mail is done with. nil Handler = nothing is served now (421).
+// Source gives the Handler of the moment, nil = nothing is served now (421), and release, never nil, to be called when the Handler
+// is done with.
 type Source func() (h *Handler, release func())
 
 // Server speaks SMTP on one listener, over every change of configuration: EHLO with STARTTLS, AUTH PLAIN and LOGIN, SIZE,
@@ -35,7 +36,7 @@ type Server struct {
 // ServerConfig of a Server.
 type ServerConfig struct {
 	Source Source
-	TLS    func() *tls.Config // for STARTTLS; nil result = not now
+	TLS    func() *tls.Config // for STARTTLS; nil result = it is not offered
 	Log    *slog.Logger       // nil = discard
 }
 
@@ -110,6 +111,7 @@ func (s *Server) converse(c *conn) {
 	c.until(time.Now().Add(strangerTimeout))
 	h, release := s.cfg.Source()
 	if h == nil {
+		release()
 		_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 		_, _ = fmt.Fprint(c, "421 4.3.2 no mail is taken here now\r\n")
 		return
