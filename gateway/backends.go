@@ -14,6 +14,7 @@ import (
 	"github.com/calfed/calfed/gateway/backend/caldav"
 	backendimip "github.com/calfed/calfed/gateway/backend/imip"
 	backendischedule "github.com/calfed/calfed/gateway/backend/ischedule"
+	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/imip"
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/sender"
@@ -225,6 +226,25 @@ func (s *split) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.Res
 		return s.freeBusy.Deliver(ctx, d)
 	}
 	return s.messages.Deliver(ctx, d)
+}
+
+// Test implements backend.Tester: both halves, each as far as it can be tried.
+func (s *split) Test(ctx context.Context, user cua.Address) (out []backend.Check) {
+	for _, half := range []struct {
+		name string
+		b    backend.Backend
+	}{{"messages", s.messages}, {"free/busy", s.freeBusy}} {
+		tester, ok := half.b.(backend.Tester)
+		if !ok {
+			out = append(out, backend.Check{Name: half.name, Seen: "cannot be tried without sending something", Skipped: true})
+			continue
+		}
+		for _, c := range tester.Test(ctx, user) {
+			c.Name = half.name + ": " + c.Name
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Close implements backend.Backend.

@@ -94,21 +94,8 @@ func (o *freeBusyOptions) question(args []string, now time.Time) (*freeBusyQuest
 
 // request is the VFREEBUSY REQUEST (RFC 5546 §3.3.2).
 func (q *freeBusyQuestion) request() *ischedule.Request {
-	const utc = "20060102T150405Z"
-	lines := []string{
-		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//freebusy//EN", "METHOD:REQUEST",
-		"BEGIN:VFREEBUSY", "UID:" + q.uid, "DTSTAMP:" + q.stamp.UTC().Format(utc),
-		"DTSTART:" + q.from.UTC().Format(utc), "DTEND:" + q.to.UTC().Format(utc), "ORGANIZER:" + q.as.URI(),
-	}
-	for _, a := range q.attendees {
-		lines = append(lines, "ATTENDEE:"+a.URI())
-	}
-	lines = append(lines, "END:VFREEBUSY", "END:VCALENDAR")
-	var body []byte
-	for _, line := range lines {
-		body = itip.Fold(body, line)
-	}
-	return &ischedule.Request{Originator: q.as, Recipients: q.attendees, Component: "VFREEBUSY", Method: "REQUEST", Body: body}
+	question := itip.FreeBusyRequest{UID: q.uid, Organizer: q.as, Attendees: q.attendees, Start: q.from, End: q.to, Stamp: q.stamp}
+	return &ischedule.Request{Originator: q.as, Recipients: q.attendees, Component: "VFREEBUSY", Method: "REQUEST", Body: question.Build()}
 }
 
 // freeBusyReport is what the services answered.

@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/itip"
 	"github.com/calfed/calfed/gateway/netguard"
 )
 
@@ -107,7 +109,7 @@ func noReceiver(err error) string {
 }
 
 // nobody is who asks in the unsigned question: a domain that cannot exist (RFC 2606 §2).
-const nobody = "mailto:calfed-check@check.invalid"
+var nobody = cua.MustParse("mailto:calfed-check@check.invalid")
 
 // unsigned asks when nobody is busy, without a signature. IS-RECV-1: that must be refused.
 func (r *run) unsigned(ctx context.Context, to *discovery.Receiver) {
@@ -122,16 +124,23 @@ func (r *run) unsigned(ctx context.Context, to *discovery.Receiver) {
 func (r *run) provoke(ctx context.Context, post func(context.Context, http.Header, []byte) (*discovery.Answer, error)) (seen string, verdict Verdict, cause string) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	attendee := "mailto:calfed-check@" + r.target.Domain
+	attendee, err := cua.Parse("mailto:calfed-check@" + r.target.Domain)
+	if err != nil {
+		return err.Error(), Skipped, "the domain cannot stand in an address"
+	}
+	now := r.cfg.Now()
+	name := "calfed-check-" + strconv.FormatInt(now.UnixNano(), 36)
+	start := now.Truncate(time.Hour).Add(24 * time.Hour)
+	question := itip.FreeBusyRequest{UID: name, Organizer: nobody, Attendees: []cua.Address{attendee}, Start: start, End: start.Add(time.Hour), Stamp: now}
 	header := http.Header{}
 	header.Set(ischedule.HeaderVersion, ischedule.Version)
-	header.Set(ischedule.HeaderMessageID, "calfed-check-"+strconv.FormatInt(r.cfg.Now().UnixNano(), 36))
-	header.Set(ischedule.HeaderOriginator, nobody)
-	header.Set(ischedule.HeaderRecipient, attendee)
+	header.Set(ischedule.HeaderMessageID, name)
+	header.Set(ischedule.HeaderOriginator, nobody.URI())
+	header.Set(ischedule.HeaderRecipient, attendee.URI())
 	header.Set("Content-Type", "text/calendar; charset=utf-8; component=VFREEBUSY; method=REQUEST")
 	header.Set("Cache-Control", "no-cache, no-transform")
 	header.Set("User-Agent", r.cfg.UserAgent)
-	answer, err := post(ctx, header, question(r.cfg.Now(), attendee))
+	answer, err := post(ctx, header, question.Build())
 	if err != nil {
 		return err.Error(), Warning, "the connection broke: the refusal could not be seen"
 	}
@@ -151,16 +160,4 @@ func (r *run) provoke(ctx context.Context, post func(context.Context, http.Heade
 		return seen, Warning, "it fails where it should refuse"
 	}
 	return seen, OK, ""
-}
-
-// question is a free/busy request for one hour tomorrow.
-func question(now time.Time, attendee string) []byte {
-	const layout = "20060102T150405Z"
-	start := now.UTC().Truncate(time.Hour).Add(24 * time.Hour)
-	return []byte(strings.Join([]string{
-		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//calfed//EN", "METHOD:REQUEST", "BEGIN:VFREEBUSY",
-		"UID:calfed-check-" + strconv.FormatInt(now.UnixNano(), 36), "DTSTAMP:" + now.UTC().Format(layout),
-		"DTSTART:" + start.Format(layout), "DTEND:" + start.Add(time.Hour).Format(layout),
-		"ORGANIZER:" + nobody, "ATTENDEE:" + attendee, "END:VFREEBUSY", "END:VCALENDAR", "",
-	}, "\r\n"))
 }
