@@ -24,12 +24,16 @@ import (
 // component, the calendar object byte for byte. The Message-ID depends on the two parties and on UID, METHOD and each
 // RECURRENCE-ID, SEQUENCE and DTSTAMP only, so that a repeat is known for one and an update never is taken for one.
 // ASCII where possible; RFC 2047 for names; SMTPUTF8 (RFC 6532) only when an address needs it, which
-// the second result says. An error: an address that mail cannot reach. IS-SEND-7.
+// the second result says. An error: an address that mail cannot reach, a Body that is not what was inspected. IS-SEND-7.
 func Compose(d *Draft) (mail []byte, utf8 bool, err error) {
 	if d.From.Scheme() != "mailto" || d.To.Scheme() != "mailto" {
 		return nil, false, errors.New("imip: an address that is none of mail")
 	}
-	l := letter{Draft: d, about: describe(d)}
+	about, err := itip.Describe(d.Body)
+	if err != nil {
+		return nil, false, err
+	}
+	l := letter{Draft: d, about: about}
 	id := identity(d)
 	fields := []field{
 		{"Date", d.Date.Format(time.RFC1123Z)},
@@ -51,23 +55,6 @@ func Compose(d *Draft) (mail []byte, utf8 bool, err error) {
 		}), "base64", d.Body},
 	})
 	return mail, !ascii(d.From.Local()) || !ascii(d.To.Local()), err
-}
-
-// describe says what the message says. One too large for that is described by its inspection: its text is missing then.
-func describe(d *Draft) *itip.Description {
-	if about, err := itip.Describe(d.Body); err == nil {
-		return about
-	}
-	m := d.Message
-	about := &itip.Description{Method: m.Method, Component: m.Component, Organizer: itip.Person{Address: m.Organizer}}
-	for _, i := range m.Instances[:min(1, len(m.Instances))] {
-		about.Cancelled = i.Status == "CANCELLED"
-		about.Instances = []itip.Occasion{{Start: i.Start, End: i.End, AllDay: i.AllDay}}
-	}
-	for _, a := range m.Attendees {
-		about.Attendees = append(about.Attendees, itip.Person{Address: a})
-	}
-	return about
 }
 
 // identity is what makes one message to one recipient the same again.
@@ -161,7 +148,25 @@ func writeAll(w io.WriteCloser, b []byte) error {
 func headerOf(fields []field) message.Header {
 	var h textproto.Header
 	for i := len(fields) - 1; i >= 0; i-- {
-		h.Add(fields[i].name, fields[i].value)
+		h.AddRaw(fields[i].folded())
 	}
 	return message.Header{Header: h}
+}
+
+const maxHeaderLine = 76 // RFC 2047 §2, of a line with an encoded word
+
+// folded writes the field. It breaks lines between words only; whatever blank or line end stands between two words becomes
+// one blank, or a fold: no value can begin another field.
+func (f field) folded() []byte {
+	out := []byte(f.name + ":")
+	used := len(out)
+	for word := range strings.FieldsSeq(f.value) {
+		if used+1+len(word) > maxHeaderLine {
+			out = append(out, "\r\n"...)
+			used = 0
+		}
+		out = append(append(out, ' '), word...)
+		used += 1 + len(word)
+	}
+	return append(out, "\r\n"...)
 }

@@ -23,9 +23,6 @@ const (
 
 func (l *letter) subject() string {
 	s := l.phrase().subject + ": " + l.title()
-	if len(l.about.Instances) == 0 {
-		return s
-	}
 	o := &l.about.Instances[0]
 	for _, t := range []time.Time{o.Start, o.Recurrence, o.End} {
 		if !t.IsZero() {
@@ -45,7 +42,7 @@ func (l *letter) title() string {
 // text is the part for people.
 func (l *letter) text() string {
 	p := l.phrase()
-	l.line("%s %s %s:", l.person(l.From), p.does, l.thing())
+	l.line("%s %s:", l.person(l.From), strings.ReplaceAll(p.does, "%s", l.thing()))
 	l.line("")
 	l.line("  %s", l.title())
 	l.line("")
@@ -88,34 +85,11 @@ func (l *letter) row(name, value string) {
 	}
 }
 
-// thing is what the message is about.
-func (l *letter) thing() string {
-	what := "this event"
-	if l.about.Component == "VTODO" {
-		what = "this task"
-	}
-	if len(l.about.Instances) > 0 && !l.about.Instances[0].Recurrence.IsZero() {
-		if l.about.Instances[0].ThisAndFuture {
-			return "one date, and all that follow, of " + what
-		}
-		if len(l.about.Instances)+l.about.More > 1 {
-			return "some dates of " + what
-		}
-		return "one date of " + what
-	}
-	return what
-}
-
 // occasions says when: of the first component in full, of the others what they change.
 func (l *letter) occasions() {
-	if len(l.about.Instances) == 0 {
-		return
-	}
 	first := &l.about.Instances[0]
 	l.occasion(first)
-	if l.about.Rule != "" {
-		l.row("Repeats", l.about.Rule)
-	}
+	l.row("Repeats", l.about.Rule)
 	l.row("Not on", dates(l.about.Excluded, first))
 	l.row("Also on", dates(l.about.Additional, first))
 	for i := range l.about.Instances[1:] {
@@ -131,10 +105,13 @@ func (l *letter) occasion(o *itip.Occasion) {
 		l.row("Which date", moment(o.Recurrence, o))
 	}
 	switch {
+	case o.Due:
+		if !o.Start.IsZero() {
+			l.row("Start", moment(o.Start, o))
+		}
+		l.row("Due", moment(o.End, o))
 	case !o.Start.IsZero():
 		l.row("When", when(o))
-	case o.Due:
-		l.row("Due", moment(o.End, o))
 	}
 }
 
@@ -143,7 +120,7 @@ func (l *letter) override(o *itip.Occasion) {
 		l.occasion(o)
 		return
 	}
-	name, said := "Changed", moment(o.Recurrence, o)
+	said := moment(o.Recurrence, o)
 	if o.ThisAndFuture {
 		said += " and all that follow"
 	}
@@ -160,7 +137,7 @@ func (l *letter) override(o *itip.Occasion) {
 	if o.Summary != "" {
 		said += "\n" + o.Summary
 	}
-	l.row(name, said)
+	l.row("Changed", said)
 }
 
 // dates lists days, told on the clock of the first occasion.
@@ -191,7 +168,7 @@ func (l *letter) people() {
 			}
 		}
 		if a.Role == "OPT-PARTICIPANT" || a.Role == "NON-PARTICIPANT" {
-			s += " (need not come)"
+			s += " (optional)"
 		}
 		said = append(said, s)
 	}
@@ -236,13 +213,3 @@ func (l *letter) partStat() string {
 	}
 	return ""
 }
-
-// origin says where the mail comes from, and why it is a mail.
-func (l *letter) origin() string {
-	if l.AuthResult != "" {
-		return fmt.Sprintf("This mail was written by the calendar gateway %s, which took the message from the calendar service of %s and checked that it is genuine.", l.Host, l.From.Domain())
-	}
-	return fmt.Sprintf("This mail was sent by the calendar service of %s. It is a mail because %s has no calendar service (iSchedule) that takes such messages directly.", l.From.Domain(), l.To.Domain())
-}
-
-func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
