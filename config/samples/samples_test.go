@@ -3,9 +3,9 @@ package samples_test
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -125,7 +125,7 @@ func addSecrets(t *testing.T, in *compile.Input, namespace, host string) {
 
 func signingKey(t *testing.T) []byte {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	key, err := rsa.GenerateKey(rand.Reader, 2048) // DAViCal verifies no other
 	if err != nil {
 		t.Fatal(err)
 	}

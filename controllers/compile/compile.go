@@ -69,8 +69,10 @@ func Compile(in Input) Output {
 
 	c.indexKeys(in.Keys)
 	served := c.domains(in.Domains, in.Gateway.Name)
+	c.warnOfNobody(c.report.at(gatewayMeta(in.Gateway), "spec"), &gw.Submission, served)
 	policies := c.policies(in.Policies)
 	c.shadowed(policies, domainNames(in.Domains, c.namespace))
+	c.warnOfProfiles(policies, served)
 	attach(served, policies)
 
 	out := Output{Capabilities: state, Findings: c.report.sorted()}

@@ -12,10 +12,14 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
+func gatewayMeta(gw *v1alpha1.FederationGateway) meta {
+	return meta{v1alpha1.KindFederationGateway, gw.Namespace, gw.Name, gw.CreationTimestamp.Time}
+}
+
 // gateway compiles what all domains share; false when any of it is wrong. A gateway is compiled whole or not at all:
 // half an egress rule or half a certificate is worse than the last good snapshot.
 func (c *compiler) gateway(gw *v1alpha1.FederationGateway) (snapshot.Gateway, bool) {
-	at := c.report.at(meta{v1alpha1.KindFederationGateway, gw.Namespace, gw.Name, gw.CreationTimestamp.Time}, "spec")
+	at := c.report.at(gatewayMeta(gw), "spec")
 	spec := &gw.Spec
 	out := snapshot.Gateway{
 		Name:          gw.Namespace + "/" + gw.Name,

@@ -86,6 +86,15 @@ func TestNothingIsCalledUnusedWhileADomainCouldNotBeRead(t *testing.T) {
 	if got := messagesOf(compile.Dangling(gateways, in), v1alpha1.ReasonUnused); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
+
+	in, _ = readInput(t, "gateway-every-field")
+	if got := messagesOf(compile.Compile(in).Findings, v1alpha1.ReasonUnused); len(got) != 1 {
+		t.Fatalf("a way in for mail that nobody can use: %q", got)
+	}
+	in.LeftOut = []compile.Object{{Kind: v1alpha1.KindFederatedDomain, Namespace: "default", Name: "left-out"}}
+	if got := messagesOf(compile.Compile(in).Findings, v1alpha1.ReasonUnused); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
 }
 
 // A draft tells what a gateway with a mistake would serve; nobody can take it for a snapshot.

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/gateway/cua"
@@ -39,6 +40,19 @@ func (c *compiler) submission(at spot, s *v1alpha1.Submission) snapshot.Submissi
 		out.SMTP.MaxRecipients = int(*s.SMTP.MaxRecipients)
 	}
 	return out
+}
+
+// warnOfNobody says that a way in for mail has no one to use it.
+func (c *compiler) warnOfNobody(gateway spot, out *snapshot.Submission, domains []snapshot.Domain) {
+	unsure := slices.ContainsFunc(c.leftOut, func(o Object) bool {
+		return o.Kind == v1alpha1.KindFederatedDomain && o.Namespace == c.namespace
+	})
+	if out.SMTP == nil || unsure || slices.ContainsFunc(domains, func(d snapshot.Domain) bool {
+		return slices.ContainsFunc(d.Submitters, func(s snapshot.Submitter) bool { return s.Basic != nil })
+	}) {
+		return
+	}
+	gateway.to("submission").to("smtp").warn(v1alpha1.ReasonUnused, "no submitter of the gateway's domains has a basicRef that can be used: nobody can hand mail over")
 }
 
 // mailServer compiles a server that mail is handed to.
