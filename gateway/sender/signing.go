@@ -67,7 +67,7 @@ func (q *request) forDAViCal() bool {
 }
 
 // sign makes the signature that the receiver can verify, over a header that goes out as it is. That of draft-01 covers
-// neither iSchedule-Message-ID nor Authorization: DAViCal looks for the first nowhere, and Apache often hides the second from it.
+// neither iSchedule-Message-ID nor Authorization: DAViCal does not know the first, and Apache often hides the second from it.
 func (q *request) sign(signer *dkim.Signer, h http.Header, body []byte, now time.Time) (string, error) {
 	if !q.forDAViCal() {
 		return signer.Sign(h, body, now)
