@@ -21,7 +21,8 @@ func NewMemory() *Memory { return &Memory{} }
 
 // First says whether key is new to the memory.
 func (m *Memory) First(key string, until, now time.Time) bool {
-	return m.used.first(sha256.Sum256([]byte(key)), until, now) == claimed
+	claim, _ := m.used.first(sha256.Sum256([]byte(key)), until, now)
+	return claim == claimed
 }
 
-func (m *Memory) Len() int { return len(m.used.until) }
+func (m *Memory) Len() int { return len(m.used.known) }

@@ -81,24 +81,33 @@ func checkHeader(sig *dkim.Signature, req *http.Request, record *dkim.Record) er
 }
 
 // checkSigned verifies the body against the signature that s was found by, and that it was not used before: DAViCal signs
-// no message id and verifies no certificate, so that somebody in between could repeat a free/busy question.
-func (h *Handler) checkSigned(s *submitter, body []byte) *ischedule.Error {
+// no message id and verifies no certificate, so that somebody in between could repeat a free/busy question. DAViCal itself posts a
+// changed series once for every component that names the attendee: such a repeat gets the answer to the first, not nil.
+func (h *Handler) checkSigned(s *submitter, body []byte) (*ischedule.Response, *ischedule.Error) {
 	check := s.signature.CheckBody
 	if s.signature.IsDraft01() {
 		check = s.signature.CheckBodyDraft01
 	}
 	if err := check(body); err != nil {
-		return signatureRefusal(err)
+		return nil, signatureRefusal(err)
 	}
 	now := h.cfg.Now()
-	switch h.cfg.Shared.used.first(sha256.Sum256(s.signature.Value), s.signature.AcceptedUntil(signatureRules), now) {
-	case repeated:
-		return signatureRefusal(&dkim.Error{Reason: "signature-repeated", Detail: "this very signature was used before"})
-	case full:
-		return &ischedule.Error{Status: http.StatusServiceUnavailable, Reason: "signature-memory", RetryAfter: time.Minute,
+	claim, answer := h.cfg.Shared.used.first(sha256.Sum256(s.signature.Value), s.signature.AcceptedUntil(signatureRules), now)
+	switch {
+	case claim == repeated && answer == nil:
+		return nil, signatureRefusal(&dkim.Error{Reason: "signature-repeated", Detail: "this very signature was used before"})
+	case claim == full:
+		return nil, &ischedule.Error{Status: http.StatusServiceUnavailable, Reason: "signature-memory", RetryAfter: time.Minute,
 			Description: "more signed messages than this gateway remembers; try again later"}
 	}
-	return nil
+	return answer, nil
+}
+
+// rememberAnswer keeps the answer to a signed message for its repeats, where it tells nothing but the status of one recipient.
+func (h *Handler) rememberAnswer(s *submitter, answer *ischedule.Response) {
+	if len(answer.Results) == 1 && len(answer.Results[0].CalendarData) == 0 {
+		h.cfg.Shared.used.answered(sha256.Sum256(s.signature.Value), answer)
+	}
 }
 
 // signatureRefusal is the answer to a signature that does not hold.

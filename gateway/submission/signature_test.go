@@ -167,11 +167,32 @@ var otherKey = sync.OnceValue(func() crypto.Signer {
 	return key
 })
 
-// TestSignatureCountsOnce: who saw a signed message cannot have it answered again, also not after a change of configuration.
+// TestSignatureRepeated: DAViCal posts a changed series once for every component that names the attendee, within one second
+// the very same bytes. It is sent once, and every post gets the answer to the first.
+//
+// Proves: IS-SUB-1
+func TestSignatureRepeated(t *testing.T) {
+	out, shared := &recorder{}, &submission.Shared{}
+	var first string
+	for range 3 {
+		w := serve(newHandler(t, out, func(c *submission.Config) { c.Shared, c.Now = shared, func() time.Time { return sent } }), recorded(t))
+		if first == "" {
+			first = w.Body.String()
+		}
+		if w.Code != 200 || w.Body.String() != first {
+			t.Errorf("%d %s, the first was answered %s", w.Code, w.Body, first)
+		}
+	}
+	if len(out.got) != 1 {
+		t.Errorf("sent %d times", len(out.got))
+	}
+}
+
+// TestSignatureCountsOnce: who saw a signed question cannot have it answered again, also not after a change of configuration.
 //
 // Proves: IS-SUB-1
 func TestSignatureCountsOnce(t *testing.T) {
-	out, shared := &recorder{}, &submission.Shared{}
+	out, shared := &recorder{data: []byte("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")}, &submission.Shared{}
 	clock := sent
 	newOne := func() *submission.Handler {
 		return newHandler(t, out, func(c *submission.Config) { c.Shared, c.Now = shared, func() time.Time { return clock } })

@@ -161,8 +161,13 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 		return as.name, failure
 	}
 	if as.signature != nil {
-		if failure = h.checkSigned(as, parsed.Body); failure != nil {
+		answer, failure := h.checkSigned(as, parsed.Body)
+		if failure != nil {
 			return as.name, failure
+		}
+		if answer != nil {
+			answer.Write(w)
+			return as.name, nil
 		}
 	}
 	response, failure := h.cfg.Sender.Send(req.Context(), &sender.Submission{Submitter: as.name, Domain: as.domain, Request: parsed})
@@ -174,8 +179,11 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 			Recipient: address, Status: ischedule.StatusUnknownUser, Description: "not a calendar user address",
 		})
 	}
-	if as.signature != nil && as.signature.IsDraft01() {
-		forDAViCal(response)
+	if as.signature != nil {
+		if as.signature.IsDraft01() {
+			forDAViCal(response)
+		}
+		h.rememberAnswer(as, response)
 	}
 	response.Write(w)
 	return as.name, nil

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"sync"
 	"time"
+
+	"github.com/calfed/calfed/gateway/ischedule"
 )
 
 // maxUsed is how many signatures are remembered at once: some 6 MiB, and 18 messages a second for an hour.
@@ -13,8 +15,14 @@ const maxUsed = 1 << 16
 // stranger can fill it. Each replica has its own. The zero value is ready.
 type usedSignatures struct {
 	mu    sync.Mutex
-	until map[[sha256.Size]byte]time.Time
+	known map[[sha256.Size]byte]use
 	sweep time.Time // when to look next for what has expired
+}
+
+// use is what became of a message with the signature.
+type use struct {
+	until  time.Time
+	answer *ischedule.Response // nil while there is none, or none that may be given again
 }
 
 // claim is what became of a signature.
@@ -26,27 +34,38 @@ const (
 	full // nothing may be forgotten yet
 )
 
-// first says whether key is new, and remembers it until then.
-func (u *usedSignatures) first(key [sha256.Size]byte, until, now time.Time) claim {
+// first says whether key is new, and remembers it until then. With repeated comes the answer to the first, if it may be given
+// again.
+func (u *usedSignatures) first(key [sha256.Size]byte, until, now time.Time) (claim, *ischedule.Response) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.until == nil {
-		u.until = make(map[[sha256.Size]byte]time.Time)
+	if u.known == nil {
+		u.known = make(map[[sha256.Size]byte]use)
 	}
 	if !now.Before(u.sweep) {
-		for k, t := range u.until {
-			if now.After(t) {
-				delete(u.until, k)
+		for k, use := range u.known {
+			if now.After(use.until) {
+				delete(u.known, k)
 			}
 		}
 		u.sweep = now.Add(time.Minute)
 	}
-	if _, known := u.until[key]; known {
-		return repeated
+	if use, known := u.known[key]; known {
+		return repeated, use.answer
 	}
-	if len(u.until) >= maxUsed {
-		return full
+	if len(u.known) >= maxUsed {
+		return full, nil
 	}
-	u.until[key] = until
-	return claimed
+	u.known[key] = use{until: until}
+	return claimed, nil
+}
+
+// answered remembers the answer to the message whose signature was claimed.
+func (u *usedSignatures) answered(key [sha256.Size]byte, answer *ischedule.Response) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if use, known := u.known[key]; known {
+		use.answer = answer
+		u.known[key] = use
+	}
 }
