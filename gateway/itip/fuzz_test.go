@@ -121,6 +121,37 @@ func FuzzParseFreeBusy(f *testing.F) {
 	})
 }
 
+// Whatever is stored, busy time lies within the range, sorted, in bounded number.
+func FuzzBusy(f *testing.F) {
+	stored, messages := corpus(f)
+	for i := range messages {
+		f.Add(stored[i])
+		f.Add(messages[i])
+	}
+	f.Add(calendar(berlin, "DTSTART;TZID=Europe/Berlin:20261101T090000\nDURATION:P1DT1H\nRRULE:FREQ=MONTHLY;BYDAY=-1FR,2MO;BYSETPOS=1,-1;COUNT=9\nEXDATE;VALUE=DATE:20261127",
+		"RECURRENCE-ID:20261109T080000Z\nDTSTART;VALUE=DATE:20261110\nTRANSP:OPAQUE"))
+	f.Add(calendar("", "DTSTART:20261101T090000\nDTEND;TZID=X:20261101T100000\nRRULE:FREQ=HOURLY;BYMINUTE=1,2;UNTIL=20261201\nRDATE;VALUE=PERIOD:20261102T090000Z/PT1H"))
+	owner, from, to := cua.MustParse(bob), day("20261101T000000Z"), day("20270101T000000Z")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		periods, err := itip.Busy(body, owner, nil, from, to)
+		if err != nil {
+			var e *itip.Error
+			if !errors.As(err, &e) || e.Reason == "" || periods != nil {
+				t.Fatalf("%T is no proper error", err)
+			}
+			return
+		}
+		if len(periods) > 10_000 {
+			t.Fatalf("%d periods", len(periods))
+		}
+		for i, p := range periods {
+			if p.Start.Before(from) || p.End.After(to) || !p.Start.Before(p.End) || i > 0 && p.Start.Before(periods[i-1].Start) {
+				t.Fatalf("%v", p)
+			}
+		}
+	})
+}
+
 func FuzzSelectAttendees(f *testing.F) {
 	_, messages := corpus(f)
 	for _, m := range messages {
