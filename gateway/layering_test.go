@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"gateway/backend/ischedule":         13,
 	"gateway/backend/memory":            13,
 	"gateway/smarthost":                 12,
+	"gateway/smarthost/smtptest":        12,
 	"gateway/echo":                      13,
 	"gateway/probe":                     13,
 	"gateway/backend/caldav/caldavtest": 13,

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/smarthost"
 	"github.com/calfed/calfed/gateway/snapshot"
@@ -167,7 +165,9 @@ func TestTLSIsDemanded(t *testing.T) {
 		"plain text after all": withTLS(func(r map[string]string) {
 			r["STARTTLS"] = "220 go on\r\n250-mail.example\r\n250 AUTH PLAIN" // read as if it had come over TLS
 		}),
-		"a greeting that says more": withTLS(func(r map[string]string) { r[""] = "220 mail.example\r\n250-mail.example\r\n250 STARTTLS\r\n220 go on\r\n250 x" }),
+		"a greeting that says more": withTLS(func(r map[string]string) {
+			r[""] = "220 mail.example\r\n250-mail.example\r\n250 STARTTLS\r\n220 go on\r\n250 x"
+		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			port, heard := act(t, replies)
@@ -192,13 +192,13 @@ func TestTLSIsDemanded(t *testing.T) {
 func TestServerIdentity(t *testing.T) {
 	for _, mode := range []snapshot.SMTPTLS{snapshot.SMTPStartTLS, snapshot.SMTPImplicit} {
 		t.Run(string(mode), func(t *testing.T) {
-			s := serve(t, mode, func(real *smtp.Server) { real.TLSConfig = serverTLS(t, "other.example") })
+			s := serve(t, mode, "other.example")
 			e, mail := simple()
-			failure := sendFails(t, newClient(t, s.port, mode), e, mail)
+			failure := sendFails(t, newClient(t, s.Port(), mode), e, mail)
 			if !failure.Temporary || !errors.Is(failure, netguard.ErrIdentity) {
 				t.Errorf("%+v", failure)
 			}
-			if len(s.mails()) > 0 {
+			if len(s.Mails()) > 0 {
 				t.Error("it got the mail")
 			}
 		})
@@ -254,7 +254,7 @@ func TestCredentials(t *testing.T) {
 func TestGuarded(t *testing.T) {
 	s := serve(t, snapshot.SMTPPlain)
 	for name, cfg := range map[string]snapshot.SMTPServer{
-		"address": {Host: "mail.example", Port: s.port, TLS: snapshot.SMTPPlain},
+		"address": {Host: "mail.example", Port: s.Port(), TLS: snapshot.SMTPPlain},
 		"port":    {Host: "93.184.216.34", Port: 80, TLS: snapshot.SMTPPlain},
 	} {
 		c, err := smarthost.New(cfg, guard(), "gw.example.org")
@@ -268,7 +268,7 @@ func TestGuarded(t *testing.T) {
 			t.Errorf("%s: %+v", name, failure)
 		}
 	}
-	if len(s.mails()) > 0 {
+	if len(s.Mails()) > 0 {
 		t.Error("a mail left")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log"
 	"net"
 	"net/netip"
 	"strconv"
@@ -13,13 +12,13 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"go.uber.org/goleak"
 
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/netguard/catest"
 	"github.com/calfed/calfed/gateway/smarthost"
+	"github.com/calfed/calfed/gateway/smarthost/smtptest"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -83,103 +82,25 @@ func listen(t testing.TB) (net.Listener, int) {
 	return ln, ln.Addr().(*net.TCPAddr).Port
 }
 
-// accepted is one mail that a server took.
-type accepted struct {
-	hello, user string
-	secure      bool
-	from        string
-	mail        smtp.MailOptions
-	to          []string
-	rcpt        []smtp.RcptOptions
-	body        string
-}
-
-// server is a real SMTP server that notes what it takes.
-type server struct {
-	port int
-
-	mu  sync.Mutex
-	got []accepted
-}
-
-func (s *server) mails() []accepted {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]accepted(nil), s.got...)
-}
-
-// serve starts a server that knows all extensions, changed by change.
-func serve(t testing.TB, mode snapshot.SMTPTLS, change ...func(*smtp.Server)) *server {
+// serve starts a real server that knows everything but nobody@peer.example.
+func serve(t testing.TB, mode snapshot.SMTPTLS, names ...string) *smtptest.Server {
 	t.Helper()
-	s := &server{}
-	ln, port := listen(t)
-	s.port = port
-	real := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: s, conn: c}, nil }))
-	real.Domain, real.EnableSMTPUTF8, real.EnableDSN, real.MaxLineLength = "mail.example", true, true, 1<<20
-	real.ErrorLog = log.New(io.Discard, "", 0)
+	cfg := smtptest.Config{
+		Username: username, Password: password, Implicit: mode == snapshot.SMTPImplicit,
+		Refuse: map[string]*smtp.SMTPError{
+			"nobody@peer.example": {Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"},
+		},
+	}
 	if mode != snapshot.SMTPPlain {
-		real.TLSConfig = serverTLS(t, "mail.example")
+		cfg.TLS = serverTLS(t, append(names, "mail.example")[0])
 	}
-	for _, c := range change {
-		c(real)
+	s, err := smtptest.New(cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if mode == snapshot.SMTPImplicit {
-		ln = tls.NewListener(ln, real.TLSConfig)
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = real.Serve(ln) }()
-	t.Cleanup(func() { _, _ = real.Close(), ln.Close(); <-done }) // Close knows ln only once Serve has begun
+	t.Cleanup(s.Close)
 	return s
 }
-
-// session is one connection to a server.
-type session struct {
-	server *server
-	conn   *smtp.Conn
-	user   string
-	now    accepted
-}
-
-func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
-
-func (s *session) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, user, pass string) error {
-		if user != username || pass != password {
-			return smtp.ErrAuthFailed
-		}
-		s.user = user
-		return nil
-	}), nil
-}
-
-func (s *session) Mail(from string, o *smtp.MailOptions) error {
-	_, secure := s.conn.TLSConnectionState()
-	s.now = accepted{hello: s.conn.Hostname(), user: s.user, secure: secure, from: from, mail: *o}
-	return nil
-}
-
-func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
-	if strings.HasPrefix(to, "nobody@") {
-		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
-	}
-	s.now.to, s.now.rcpt = append(s.now.to, to), append(s.now.rcpt, *o)
-	return nil
-}
-
-func (s *session) Data(r io.Reader) error {
-	body, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	s.now.body = string(body)
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	s.server.got = append(s.server.got, s.now)
-	return nil
-}
-
-func (*session) Reset()        {}
-func (*session) Logout() error { return nil }
 
 // The replies of an act that go well, by command; "" is the greeting and "." the end of a mail.
 func wellBehaved() map[string]string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/calfed/calfed/gateway/netguard"
 	"github.com/calfed/calfed/gateway/smarthost"
+	"github.com/calfed/calfed/gateway/smarthost/smtptest"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -27,21 +28,21 @@ func TestEnvelope(t *testing.T) {
 				Notify: map[string][]string{"bob@peer.example": {"failure", "DELAY"}},
 			}
 			mail := []byte("Subject: Plan\r\n\r\nHello\r\n")
-			if err := newClient(t, s.port, mode).Send(t.Context(), e, mail); err != nil {
+			if err := newClient(t, s.Port(), mode).Send(t.Context(), e, mail); err != nil {
 				t.Fatal(err)
 			}
-			want := accepted{
-				hello: "gw.example.org", from: e.From, to: e.To, body: string(mail), secure: mode != snapshot.SMTPPlain,
-				mail: smtp.MailOptions{Body: smtp.Body8BitMIME, Size: int64(len(mail)), Return: smtp.DSNReturnHeaders, EnvelopeID: "id+1 =x"},
-				rcpt: []smtp.RcptOptions{{
+			want := smtptest.Mail{
+				Hello: "gw.example.org", From: e.From, To: e.To, Body: string(mail), Secure: mode != snapshot.SMTPPlain,
+				Options: smtp.MailOptions{Body: smtp.Body8BitMIME, Size: int64(len(mail)), Return: smtp.DSNReturnHeaders, EnvelopeID: "id+1 =x"},
+				ToOptions: []smtp.RcptOptions{{
 					Notify:                []smtp.DSNNotify{smtp.DSNNotifyFailure, smtp.DSNNotifyDelayed},
 					OriginalRecipientType: smtp.DSNAddressTypeRFC822, OriginalRecipient: "bob@peer.example",
 				}, {}},
 			}
-			if want.secure {
-				want.user = username
+			if want.Secure {
+				want.User = username
 			}
-			if diff := cmp.Diff([]accepted{want}, s.mails(), cmp.AllowUnexported(accepted{})); diff != "" {
+			if diff := cmp.Diff([]smtptest.Mail{want}, s.Mails()); diff != "" {
 				t.Errorf("the server took (-want +got):\n%s", diff)
 			}
 		})
@@ -74,7 +75,7 @@ func TestBytes(t *testing.T) {
 	_, _ = random.Read(noise)
 	noise = bytes.ReplaceAll(bytes.ReplaceAll(noise, []byte("\r"), []byte(".")), []byte("\n"), []byte("\r\n.\r\n"))
 	s := serve(t, snapshot.SMTPStartTLS)
-	client := newClient(t, s.port, snapshot.SMTPStartTLS)
+	client := newClient(t, s.Port(), snapshot.SMTPStartTLS)
 	for _, tt := range []struct{ name, mail, want string }{
 		{"leading dots", header + ".\r\n..\r\n. .\r\n...x\r\n", ""},
 		{"what looks like the end of DATA", header + "a\r\n.\r\nMAIL FROM:<eve@example.org>\r\n", ""},
@@ -95,8 +96,8 @@ func TestBytes(t *testing.T) {
 			if tt.want == "" {
 				tt.want = tt.mail
 			}
-			mails := s.mails()
-			if got := mails[len(mails)-1].body; got != tt.want {
+			mails := s.Mails()
+			if got := mails[len(mails)-1].Body; got != tt.want {
 				t.Errorf("%d octets arrived as %d others", len(tt.want), len(got))
 			}
 		})
@@ -160,12 +161,12 @@ func TestUTF8(t *testing.T) {
 	e := &smarthost.Envelope{
 		From: "jürgen@example.org", To: []string{"zoë@peer.example"}, Notify: map[string][]string{"zoë@peer.example": {"NEVER"}},
 	}
-	if err := newClient(t, s.port, snapshot.SMTPStartTLS).Send(t.Context(), e, []byte("Subject: Grüße\r\n\r\nx\r\n")); err != nil {
+	if err := newClient(t, s.Port(), snapshot.SMTPStartTLS).Send(t.Context(), e, []byte("Subject: Grüße\r\n\r\nx\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	got := s.mails()[0]
-	if !got.mail.UTF8 || got.from != e.From || got.to[0] != e.To[0] || got.rcpt[0].OriginalRecipientType != smtp.DSNAddressTypeUTF8 ||
-		got.rcpt[0].OriginalRecipient != e.To[0] {
+	got := s.Mails()[0]
+	if !got.Options.UTF8 || got.From != e.From || got.To[0] != e.To[0] || got.ToOptions[0].OriginalRecipientType != smtp.DSNAddressTypeUTF8 ||
+		got.ToOptions[0].OriginalRecipient != e.To[0] {
 		t.Errorf("%+v", got)
 	}
 }
@@ -193,15 +194,15 @@ func TestOneRecipientIsRefused(t *testing.T) {
 	s := serve(t, snapshot.SMTPImplicit)
 	e, mail := simple()
 	e.To = []string{"bob@peer.example", "nobody@peer.example", "carol@peer.example"}
-	failure := sendFails(t, newClient(t, s.port, snapshot.SMTPImplicit), e, mail)
+	failure := sendFails(t, newClient(t, s.Port(), snapshot.SMTPImplicit), e, mail)
 	want := smarthost.Error{
 		Code: 550, Enhanced: "5.1.1", Recipient: "nobody@peer.example",
-		Text: "mail server mail.example:" + itoa(s.port) + ": RCPT: 550 5.1.1 no such user",
+		Text: "mail server mail.example:" + itoa(s.Port()) + ": RCPT: 550 5.1.1 no such user",
 	}
 	if diff := cmp.Diff(want, *failure); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if n := len(s.mails()); n != 0 {
+	if n := len(s.Mails()); n != 0 {
 		t.Errorf("%d mails were taken", n)
 	}
 }
