@@ -150,7 +150,7 @@ func (t *trial) read(ctx context.Context) (string, string, bool) {
 
 func (t *trial) update(ctx context.Context) (string, string, bool) {
 	t.stale = t.event.etag
-	seen, cause, ok := t.put(ctx, t.event, "calfed test, changed")
+	seen, cause, ok := t.put(ctx, t.event, "calfed test changed")
 	if !ok {
 		return seen, cause, ok
 	}
@@ -163,7 +163,7 @@ func (t *trial) update(ctx context.Context) (string, string, bool) {
 func (t *trial) conflict(ctx context.Context) (string, string, bool) {
 	old := *t.event
 	old.etag = t.stale
-	wrote, err := t.b.store(ctx, &old, t.object("calfed test, wrong"))
+	wrote, err := t.b.store(ctx, &old, t.object("calfed test overwritten"))
 	switch {
 	case err != nil:
 		return failedBy(err)

@@ -34,7 +34,14 @@ func (b *Backend) askOutbox(ctx context.Context, d *backend.Delivery) ([]backend
 		if err != nil {
 			return backend.Result{}, err
 		}
-		return b.fromOutbox(d, to, response)
+		result, err := b.fromOutbox(d, to, response)
+		if err == nil && result.Status == ischedule.StatusUnavailable {
+			// Cyrus says so of users it does not have
+			if _, unknown := b.user(ctx, to); errors.Is(unknown, errUnknownUser) {
+				return backend.Result{}, errUnknownUser
+			}
+		}
+		return result, err
 	})
 }
 

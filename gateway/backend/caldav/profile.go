@@ -10,8 +10,8 @@ type profile struct {
 	// sharedHome: another user's calendars are seen inside the home of the user we log in as, each named
 	// "{principal's last segment}.{calendar}" (Cyrus redirects there). The default calendar's name is then fixed.
 	sharedHome bool
-	// freeBusyQuery: the answers of free-busy-query are right. DAViCal counts meetings that its user declined, Radicale has
-	// no such report.
+	// freeBusyQuery: free-busy-query is asked before calendars are read. Cyrus shows us other users' events without their own TRANSP,
+	// so only its own answer is right. DAViCal's counts meetings that the user declined, Radicale has no such report.
 	freeBusyQuery bool
 	// defaults are the names of the calendar the server makes for everybody, the likeliest first.
 	defaults []string
