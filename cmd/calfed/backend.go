@@ -40,9 +40,9 @@ func newBackendTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test DOMAIN --user ADDRESS --manifests DIR…",
 		Short: "Try the calendar system of a domain with one user's calendar",
-		Long: "Tries the back end of a domain by the settings in the manifests, with the calendar of one user: finds\n" +
-			"the user, writes an event of its own in the far future, reads it back, changes it, removes it, and\n" +
-			"asks free/busy. It leaves nothing behind and sends nothing to other organisations.\n\n" +
+		Long: "Tries the back end of a domain by the settings in the manifests, with the calendar of one user:\n" +
+			"finds the user, writes an event of its own in the far future, reads it back, changes it, removes\n" +
+			"it, and asks free/busy. It leaves nothing behind and sends nothing to other organisations.\n\n" +
 			"Ends with 0 when every step went well, with 1 when one did not.",
 		Example: "  calfed backend test example.org --user alice@example.org --manifests ./config",
 		Args:    oneArgument("DOMAIN"),

@@ -34,10 +34,10 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check DOMAIN",
 		Short: "Test from outside whether a domain can be scheduled with, and say what is wrong",
-		Long: "Looks at a domain as another organisation's gateway would: SRV and TXT records, addresses, certificate,\n" +
-			"redirects, capabilities, the keys by each way to look them up, and whether messages without a\n" +
-			"signature are refused, by the gateway and by the calendar server behind it. It asks one unsigned\n" +
-			"free/busy question about a user that does not exist, and changes nothing.\n\n" +
+		Long: "Looks at a domain as another organisation's gateway would: SRV and TXT records, addresses,\n" +
+			"certificate, redirects, capabilities, the keys by each way to look them up, and whether messages\n" +
+			"without a signature are refused, by the gateway and by the calendar server behind it. It asks one\n" +
+			"unsigned free/busy question about a user that does not exist, and changes nothing.\n\n" +
 			"With --manifests a domain of your own is held against what should be published, and your gateway's\n" +
 			"egress settings (resolver, authorities, address ranges) apply. Keys of others need --selector.\n\n" +
 			"The first line is the verdict in one word: healthy, degraded (messages arrive, something should be\n" +

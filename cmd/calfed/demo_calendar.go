@@ -51,12 +51,11 @@ func (s *story) answer(from cua.Address, partstat string) []byte {
 // question is a VFREEBUSY REQUEST for the day.
 func (s *story) question(who []cua.Address) []byte {
 	s.stamp = s.stamp.Add(time.Second)
-	lines := []string{"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//demo//EN", "METHOD:REQUEST", "BEGIN:VFREEBUSY", "UID:busy@alpha.example",
-		"DTSTAMP:" + s.stamp.Format("20060102T150405Z"), "DTSTART:" + s.at(8), "DTEND:" + s.at(18), "ORGANIZER:" + anna.URI()}
-	for _, a := range who {
-		lines = append(lines, "ATTENDEE:"+a.URI())
+	question := itip.FreeBusyRequest{
+		UID: "busy@alpha.example", Organizer: anna, Attendees: who,
+		Start: s.day.Add(8 * time.Hour), End: s.day.Add(18 * time.Hour), Stamp: s.stamp,
 	}
-	return written(append(lines, "END:VFREEBUSY", "END:VCALENDAR"))
+	return question.Build()
 }
 
 func attendee(a cua.Address, partstat string) string {
@@ -85,7 +84,7 @@ func unfolded(object []byte) []string {
 
 // showCalendar prints the stored tea of a user: the lines that begin with one of some names.
 func (s *story) showCalendar(at *site, user cua.Address, names ...string) error {
-	object := at.store.Object(user, teaUID)
+	object := at.calendars.Object(user, teaUID)
 	if object == nil {
 		return fmt.Errorf("there is no tea in the calendar of %s", user)
 	}
@@ -101,7 +100,7 @@ func (s *story) showCalendar(at *site, user cua.Address, names ...string) error 
 
 // holds says whether the stored tea of a user has lines that begin so.
 func (s *story) holds(at *site, user cua.Address, beginnings ...string) bool {
-	lines := unfolded(at.store.Object(user, teaUID))
+	lines := unfolded(at.calendars.Object(user, teaUID))
 	for _, beginning := range beginnings {
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, beginning) }) {
 			return false
@@ -112,7 +111,7 @@ func (s *story) holds(at *site, user cua.Address, beginnings ...string) bool {
 
 // attendeeLine is the ATTENDEE line of somebody in a user's stored tea.
 func (s *story) attendeeLine(at *site, user, who cua.Address) string {
-	for _, line := range unfolded(at.store.Object(user, teaUID)) {
+	for _, line := range unfolded(at.calendars.Object(user, teaUID)) {
 		if strings.HasPrefix(line, "ATTENDEE") && strings.Contains(line, who.URI()) {
 			return line
 		}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -95,7 +93,7 @@ func (s *story) invite(ctx context.Context) error {
 	s.chapter("Anna invites Bert and Bea to tea")
 	s.say("Her calendar server hands the invitation to its gateway, with its bearer token.")
 	object := s.tea("REQUEST", 0, 10)
-	s.alpha.store.Put(anna, teaUID, withoutMethod(object))
+	s.alpha.calendars.Put(anna, teaUID, withoutMethod(object))
 	if err := s.submit(ctx, s.alpha, anna, object, bert, bea); err != nil {
 		return err
 	}
@@ -126,7 +124,7 @@ func (s *story) reply(ctx context.Context) error {
 func (s *story) reschedule(ctx context.Context) error {
 	s.chapter("Anna moves the tea to three o'clock")
 	object := s.tea("REQUEST", 1, 15)
-	s.alpha.store.Put(anna, teaUID, withoutMethod(object))
+	s.alpha.calendars.Put(anna, teaUID, withoutMethod(object))
 	if err := s.submit(ctx, s.alpha, anna, object, bert, bea); err != nil {
 		return err
 	}
@@ -139,10 +137,10 @@ func (s *story) reschedule(ctx context.Context) error {
 
 func (s *story) busyTimes(ctx context.Context) error {
 	s.chapter("Anna asks when they are busy on " + s.day.Format("Monday 2 January"))
-	s.beta.store.Put(bea, "dentist@beta.example", s.event("", "dentist@beta.example", 0, 9, 11, "Dentist: private!", nil))
+	s.beta.calendars.Put(bea, "dentist@beta.example", s.event("", "dentist@beta.example", 0, 9, 11, "Dentist: private!", nil))
 	nobody := cua.MustParse("mailto:nobody@beta.example")
 	asked := []cua.Address{bert, bea, nobody}
-	response, err := s.post(ctx, s.alpha, anna, s.question(asked), "VFREEBUSY", "REQUEST", asked)
+	response, err := s.alpha.post(ctx, anna, s.question(asked), "VFREEBUSY", "REQUEST", asked)
 	if err != nil {
 		return err
 	}
@@ -185,7 +183,7 @@ func (s *story) busyTimes(ctx context.Context) error {
 
 func (s *story) cancel(ctx context.Context) error {
 	s.chapter("Anna cancels")
-	s.alpha.store.Put(anna, teaUID, nil)
+	s.alpha.calendars.Put(anna, teaUID, nil)
 	if err := s.submit(ctx, s.alpha, anna, s.tea("CANCEL", 2, 15), bert, bea); err != nil {
 		return err
 	}
@@ -194,43 +192,8 @@ func (s *story) cancel(ctx context.Context) error {
 
 // cancelled says whether the tea takes none of the user's time.
 func (s *story) cancelled(user cua.Address) bool {
-	object := s.beta.store.Object(user, teaUID)
+	object := s.beta.calendars.Object(user, teaUID)
 	return object == nil || bytes.Contains(object, []byte("STATUS:CANCELLED"))
-}
-
-// post hands a message to the submit listener of a site, as its calendar server would.
-func (s *story) post(ctx context.Context, from *site, originator cua.Address, body []byte, component, method string, to []cua.Address) (*ischedule.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, from.submitURL(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	recipients := make([]string, len(to))
-	for i, a := range to {
-		recipients[i] = a.URI()
-	}
-	req.Header = http.Header{
-		ischedule.HeaderVersion:    {ischedule.Version},
-		ischedule.HeaderOriginator: {originator.URI()},
-		ischedule.HeaderRecipient:  {strings.Join(recipients, ",")},
-		"Content-Type":             {"text/calendar; charset=utf-8; component=" + component + "; method=" + method},
-		"Authorization":            {"Bearer " + from.Token},
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return nil, err
-	}
-	if refusal, is := ischedule.ReadError(resp.StatusCode, answer); is {
-		return nil, refusal
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the submit listener answered %s", resp.Status)
-	}
-	return ischedule.ReadResponse(answer)
 }
 
 // submit sends a message and expects 2.0 for every recipient.
@@ -239,7 +202,7 @@ func (s *story) submit(ctx context.Context, from *site, originator cua.Address, 
 	if err != nil {
 		return err
 	}
-	response, err := s.post(ctx, from, originator, body, m.Component, m.Method, to)
+	response, err := from.post(ctx, originator, body, m.Component, m.Method, to)
 	if err != nil {
 		return err
 	}

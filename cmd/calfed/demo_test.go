@@ -49,7 +49,7 @@ func TestDemoSaysWhatWentOtherwise(t *testing.T) {
 	cancel() // nobody will be reached
 	var out bytes.Buffer
 	tell := newTeller(&out)
-	if err := runDemo(ctx, tell); err == nil {
+	if err := runDemo(ctx, tell, false); err == nil {
 		t.Error("no error")
 	}
 	tell.expect(true, "things are right", "")

@@ -62,7 +62,7 @@ func (s *story) tampered(ctx context.Context) error {
 // replayed is a genuine message, once more.
 func (s *story) replayed(ctx context.Context) error {
 	s.chapter("Mallory sends the recorded invitation again, byte for byte, to bring the tea back")
-	before := s.beta.store.Deliveries()
+	before := s.beta.calendars.Writes()
 	answer, err := s.beta.wire.play(ctx, s.invitation)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *story) replayed(ctx context.Context) error {
 		"she gets the answer that was recorded the first time", "the gateway answered %d", answer.status); err != nil {
 		return err
 	}
-	return s.expect(s.beta.store.Deliveries() == before && s.cancelled(bert), "nothing was delivered again: the tea is still off",
+	return s.expect(s.beta.calendars.Writes() == before && s.cancelled(bert), "nothing was delivered again: the tea is still off",
 		"something was delivered")
 }
 
@@ -87,7 +87,7 @@ func (s *story) redirected(ctx context.Context) error {
 
 // refused expects beta's gateway to refuse the message with that error, and to deliver nothing.
 func (s *story) refused(ctx context.Context, message *passed, name ischedule.ErrorName, user cua.Address, uid string) error {
-	before, deliveries := s.beta.store.Object(user, uid), s.beta.store.Deliveries()
+	before, deliveries := s.beta.calendars.Object(user, uid), s.beta.calendars.Writes()
 	answer, err := s.beta.wire.play(ctx, message)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (s *story) refused(ctx context.Context, message *passed, name ischedule.Err
 		"the message is refused", "the gateway answered %d %s", answer.status, refusal.Name); err != nil {
 		return err
 	}
-	return s.expect(s.beta.store.Deliveries() == deliveries && bytes.Equal(before, s.beta.store.Object(user, uid)),
+	return s.expect(s.beta.calendars.Writes() == deliveries && bytes.Equal(before, s.beta.calendars.Object(user, uid)),
 		strings.ToUpper(user.Local()[:1])+user.Local()[1:]+"'s calendar is untouched", "it has changed")
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,8 +17,7 @@ import (
 
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/gateway"
-	"github.com/calfed/calfed/gateway/backend"
-	"github.com/calfed/calfed/gateway/backend/memory"
+	"github.com/calfed/calfed/gateway/backend/caldav/caldavtest"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/netguard/catest"
@@ -42,14 +42,19 @@ type site struct {
 	Resolver                 string
 	Certificate, TLSKey, CA  string
 	SigningKey, Token        string
+	Calendars                string // URL of the calendar server
+	ServicePassword          string // of the gateway there
 
-	record  string // of the signing key
-	gateway *gateway.Gateway
-	store   *memory.Store
-	wire    *wire // on the way to the gateway; what DNS names
-	journal *journal
-	stop    context.CancelFunc
-	ended   chan error
+	people []cua.Address
+
+	record         string // of the signing key
+	gateway        *gateway.Gateway
+	calendars      *caldavtest.Server
+	calendarServer *http.Server
+	wire           *wire // on the way to the gateway; what DNS names
+	journal        *journal
+	stop           context.CancelFunc
+	ended          chan error
 }
 
 func newWorld(ctx context.Context, folder string) (_ *world, err error) {
@@ -68,15 +73,17 @@ func newWorld(ctx context.Context, folder string) (_ *world, err error) {
 	if w.dns, err = dnstest.New(""); err != nil {
 		return nil, err
 	}
-	users := map[*site][]cua.Address{w.alpha: {anna}, w.beta: {bert, bea, carla}}
+	w.alpha.people, w.beta.people = []cua.Address{anna}, []cua.Address{bert, bea, carla}
 	algorithms := map[*site]string{w.alpha: "rsa-2048", w.beta: "ed25519"}
 	for _, s := range []*site{w.alpha, w.beta} {
 		s.Domain, s.Host, s.Token = s.Name+".example", "cal."+s.Name+".example", rand.Text()
-		s.Resolver = w.dns.Addr()
+		s.Resolver, s.ServicePassword = w.dns.Addr(), rand.Text()
 		if err := s.keys(w.ca, algorithms[s]); err != nil {
 			return nil, err
 		}
-		s.store = memory.New(nil, users[s]...)
+		if err := s.openCalendars(ctx); err != nil {
+			return nil, err
+		}
 		if err := s.start(ctx, filepath.Join(folder, s.Name)); err != nil {
 			return nil, err
 		}
@@ -137,14 +144,10 @@ func (s *site) start(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	for i := range snap.Domains { // no resource can ask for it: it keeps nothing
-		snap.Domains[i].Backend = snapshot.Backend{Type: snapshot.BackendMemory}
-	}
 	s.journal = &journal{}
 	s.gateway = gateway.New(gateway.Options{
 		PublicAddr: "127.0.0.1:0", SubmitAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0",
-		Memory: map[string]backend.Backend{s.Domain: s.store},
-		Log:    slog.New(s.journal), Version: version, DrainTimeout: 5 * time.Second,
+		Log: slog.New(s.journal), Version: version, DrainTimeout: 5 * time.Second,
 	})
 	if err := s.gateway.Apply(snap); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
@@ -199,6 +202,9 @@ func (w *world) close() error {
 		if s.stop != nil {
 			s.stop()
 			errs = append(errs, <-s.ended)
+		}
+		if s.calendarServer != nil {
+			errs = append(errs, s.calendarServer.Close())
 		}
 	}
 	if w.dns != nil {
