@@ -42,13 +42,6 @@ type real struct {
 	outbox   string // principal for free/busy, "" = there is no scheduling
 }
 
-var (
-	alice = cua.MustParse("mailto:alice@example.org")
-	bob   = cua.MustParse("mailto:bob@example.org")
-	carol = cua.MustParse("mailto:carol@sender.example")
-	dave  = cua.MustParse("mailto:dave@sender.example")
-)
-
 const scripts = "../../../hack/interop"
 
 // eachServer runs a test against every real server, each fresh.
@@ -232,37 +225,6 @@ func (r *real) only(t *testing.T, user string) (path, object string) {
 	for path, object = range all {
 	}
 	return path, object
-}
-
-func ics(lines ...string) string {
-	return "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//test//EN\r\n" + strings.Join(lines, "\r\n") + "\r\nEND:VCALENDAR\r\n"
-}
-
-// meeting is a message of carol's, who invites alice and dave; more lines go into the event.
-func meeting(method string, sequence int, more ...string) string {
-	lines := []string{
-		"METHOD:" + method, "BEGIN:VEVENT", "UID:meeting-1@sender.example", fmt.Sprintf("DTSTAMP:202611%02dT110000Z", 1+sequence), fmt.Sprintf("SEQUENCE:%d", sequence),
-		"ORGANIZER:mailto:carol@sender.example", "ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:alice@example.org",
-		"ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:dave@sender.example",
-	}
-	return ics(append(append(lines, more...), "END:VEVENT")...)
-}
-
-func statuses(t *testing.T, b *caldav.Backend, body string, from cua.Address, to ...cua.Address) string {
-	t.Helper()
-	m, err := itip.Inspect([]byte(body), itip.Limits{}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	results, err := b.Deliver(context.Background(), &backend.Delivery{MessageID: "m", Originator: from, Recipients: to, Body: []byte(body), Message: m})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var codes []string
-	for _, r := range results {
-		codes = append(codes, r.Status.Code)
-	}
-	return strings.Join(codes, " ")
 }
 
 func wants(t *testing.T, what, object string, present []string, absent ...string) {
