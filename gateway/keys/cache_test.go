@@ -2,10 +2,12 @@ package keys_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +33,9 @@ func TestCacheTimes(t *testing.T) {
 		{"no key for 5 min at most", "", 5 * time.Minute}, // the zone's negative TTL is 600
 		{"a record that is none for 5 min at most", txt(86400, "v=spf1"), 5 * time.Minute},
 		{"a revoked key for 5 min at most", txt(86400, "p="), 5 * time.Minute},
-		{"a key with TTL 0 not at all", txt(0, record(t)), 0},
+		{"a key with TTL 0 for a second", txt(0, record(t)), time.Second},
+		{"a key with TTL 1 for a second", txt(1, record(t)), time.Second},
+		{"a revoked key with TTL 0 not at all", txt(0, "p="), 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, tc.zone)
@@ -251,7 +255,7 @@ func (d *blockedDNS) LookupTXT(ctx context.Context, _ string) ([][]string, resol
 	d.mu.Unlock()
 	select {
 	case <-d.release:
-		return [][]string{{d.text}}, resolver.Answer{TTL: time.Minute}, nil
+		return [][]string{{d.text}}, resolver.Answer{TTL: time.Hour}, nil
 	case <-ctx.Done():
 		return nil, resolver.Answer{}, ctx.Err()
 	}
@@ -294,6 +298,54 @@ func TestOneLookupInFlight(t *testing.T) {
 		wg.Wait()
 		if d.n != 1 || l.Flights() != 0 {
 			t.Errorf("%d questions, %d flights left", d.n, l.Flights())
+		}
+	})
+}
+
+// Whoever has a budget is asked once a look-up, not once a message; what is refused is asked of nobody.
+//
+// Proves: IS-RECV-1
+func TestAdmit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &blockedDNS{release: make(chan struct{}), text: record(t)}
+		l := keys.New(keys.Config{DNS: d})
+		defer l.Close()
+		errBudget := errors.New("over budget")
+		var admitted atomic.Int32
+		req := request()
+		req.Admit = func() error { return errBudget }
+		if _, err := l.Find(t.Context(), req); !errors.Is(err, errBudget) || d.n != 0 {
+			t.Errorf("refused: %v, %d questions", err, d.n)
+		}
+		req.Admit = func() error { admitted.Add(1); return nil }
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, err := l.Find(t.Context(), req); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(d.release)
+		wg.Wait()
+		if n := admitted.Load(); n != 1 || d.n != 1 {
+			t.Errorf("asked %d times for leave, %d questions", n, d.n)
+		}
+		req.Admit = func() error { return errBudget }
+		if _, err := l.Find(t.Context(), req); err != nil {
+			t.Errorf("from the cache: %v", err)
+		}
+
+		// a second look-up of a key in doubt needs leave too, and one that got none may ask again
+		time.Sleep(2 * time.Minute)
+		req.Admit = func() error { return errBudget }
+		if _, asked, err := l.Refresh(t.Context(), req); !asked || !errors.Is(err, errBudget) {
+			t.Errorf("refused: asked %v, %v", asked, err)
+		}
+		req.Admit = nil
+		if found, asked, err := l.Refresh(t.Context(), req); !asked || err != nil || found == nil {
+			t.Errorf("asked %v, %v", asked, err)
 		}
 	})
 }

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/calfed/calfed/gateway/resolver"
 )
+
+// leastTTL is how long a key with TTL 0 serves: the messages that come within a second are one transaction to DNS (RFC 1035
+// §3.2.1), or a burst of them would use up the budgets of look-ups. Authoritative servers of small sites answer with 0 by default.
+const leastTTL = time.Second
 
 // askDNS reads {s}._domainkey.{d}. The strings of one RR are one text, each RR is a record of its own. IS-DKIM-10.
 func (l *Lookup) askDNS(ctx context.Context, id keyID) (*entry, error) {
@@ -24,5 +29,9 @@ func (l *Lookup) askDNS(ctx context.Context, id keyID) (*entry, error) {
 	for i, rr := range rrs {
 		texts[i] = strings.Join(rr, "")
 	}
-	return newEntry(texts).lasting(answer.TTL, l.cfg.Now()), nil
+	e, ttl := newEntry(texts), answer.TTL
+	if len(e.records) > 0 {
+		ttl = max(ttl, leastTTL)
+	}
+	return e.lasting(ttl, l.cfg.Now()), nil
 }

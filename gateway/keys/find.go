@@ -11,8 +11,7 @@ import (
 // refreshAge is how old a cached key must be, and how long the last attempt ago, to be asked for again. IS-DKIM-12.
 const refreshAge = time.Minute
 
-// Cached answers from pins and cache only; false when there is no key in them and Find must say. No budget is needed
-// for it.
+// Cached answers from pins and cache only; false when there is no key in them and Find must say.
 func (l *Lookup) Cached(req Request) (*Found, bool) {
 	found, err := l.find(req, func(id keyID) (*entry, time.Duration, error) {
 		e, ok := l.cached(id)
@@ -28,9 +27,9 @@ func (l *Lookup) Cached(req Request) (*Found, bool) {
 var errNotCached = errors.New("not cached")
 
 // Find returns the records for a signature, from the network when it must. The error is ErrTemporary, ErrNotFound,
-// ErrRevoked or ErrMethod.
+// ErrRevoked, ErrMethod or that of Admit.
 func (l *Lookup) Find(ctx context.Context, req Request) (*Found, error) {
-	return l.find(req, func(id keyID) (*entry, time.Duration, error) { return l.get(ctx, id) })
+	return l.find(req, func(id keyID) (*entry, time.Duration, error) { return l.get(ctx, id, req.Admit) })
 }
 
 // Refresh is called after a verification failure with a cached key older than 60 s: it asks once
@@ -49,7 +48,7 @@ func (l *Lookup) Refresh(ctx context.Context, req Request) (*Found, bool, error)
 		return nil, false, nil // pinned, or no longer cached: the next Find asks
 	}
 	old, _ := l.cached(doubted)
-	fresh, asked, err := l.again(ctx, doubted, old)
+	fresh, asked, err := l.again(ctx, doubted, old, req.Admit)
 	if !asked {
 		return nil, false, nil
 	}
@@ -57,7 +56,7 @@ func (l *Lookup) Refresh(ctx context.Context, req Request) (*Found, bool, error)
 		if id == doubted {
 			return fresh, 0, err
 		}
-		return l.get(ctx, id)
+		return l.get(ctx, id, req.Admit)
 	})
 	return found, true, err
 }
@@ -104,11 +103,11 @@ func (l *Lookup) find(req Request, get func(keyID) (*entry, time.Duration, error
 }
 
 // get returns one method's answer and its age, from the cache or the network.
-func (l *Lookup) get(ctx context.Context, id keyID) (*entry, time.Duration, error) {
+func (l *Lookup) get(ctx context.Context, id keyID, admit func() error) (*entry, time.Duration, error) {
 	if e, ok := l.cached(id); ok {
 		return e, l.age(e), nil
 	}
-	e, err := l.join(ctx, id)
+	e, err := l.join(ctx, id, admit)
 	return e, 0, err
 }
 

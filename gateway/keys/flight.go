@@ -17,9 +17,13 @@ type flight struct {
 }
 
 // join waits for the flight of id, and starts it when there is none.
-func (l *Lookup) join(ctx context.Context, id keyID) (*entry, error) {
+func (l *Lookup) join(ctx context.Context, id keyID, admit func() error) (*entry, error) {
 	l.mu.Lock()
-	f, err := l.flight(id)
+	if e, ok := l.cached(id); ok { // its flight landed since the caller looked
+		l.mu.Unlock()
+		return e, nil
+	}
+	f, err := l.flight(id, admit)
 	l.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -28,17 +32,18 @@ func (l *Lookup) join(ctx context.Context, id keyID) (*entry, error) {
 }
 
 // again is join for a cached answer that is in doubt; false when it is too fresh or was asked for too lately.
-func (l *Lookup) again(ctx context.Context, id keyID, old *entry) (*entry, bool, error) {
+func (l *Lookup) again(ctx context.Context, id keyID, old *entry, admit func() error) (*entry, bool, error) {
 	now := l.cfg.Now()
 	l.mu.Lock()
-	if _, under := l.flights[id]; !under {
-		if old == nil || now.Sub(old.fetched) <= refreshAge || now.Sub(old.tried) < refreshAge {
-			l.mu.Unlock()
-			return nil, false, nil
-		}
+	_, under := l.flights[id]
+	if !under && (old == nil || now.Sub(old.fetched) <= refreshAge || now.Sub(old.tried) < refreshAge) {
+		l.mu.Unlock()
+		return nil, false, nil
+	}
+	f, err := l.flight(id, admit)
+	if err == nil && !under {
 		old.tried = now
 	}
-	f, err := l.flight(id)
 	l.mu.Unlock()
 	if err != nil {
 		return nil, true, err
@@ -47,13 +52,18 @@ func (l *Lookup) again(ctx context.Context, id keyID, old *entry) (*entry, bool,
 	return e, true, err
 }
 
-// flight returns the one under way or starts it; l.mu is held.
-func (l *Lookup) flight(id keyID) (*flight, error) {
+// flight returns the one under way or, when it may, starts it; l.mu is held.
+func (l *Lookup) flight(id keyID, admit func() error) (*flight, error) {
 	if f := l.flights[id]; f != nil {
 		return f, nil
 	}
 	if l.closed || len(l.flights) >= maxFlights {
 		return nil, fmt.Errorf("%w: too many look-ups at once, or shutting down", ErrTemporary)
+	}
+	if admit != nil {
+		if err := admit(); err != nil {
+			return nil, err
+		}
 	}
 	f := &flight{done: make(chan struct{})}
 	l.flights[id] = f

@@ -41,6 +41,9 @@ type Request struct {
 	Selector string            // s=
 	Query    []string          // q= methods of the signature
 	Policy   *snapshot.Inbound // pinned keys and permitted methods; nil = defaults
+	// Admit is asked before each look-up that goes out; its error ends that look-up. What is cached, and what is being looked
+	// up already, needs no leave. It must not block. nil = all may.
+	Admit func() error
 }
 
 // Found are the records to try, and where they are from.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/calfed/calfed/gateway/dkim"
@@ -132,19 +133,12 @@ func (r *Receiver) verifyOne(ctx context.Context, m *Message, sig *dkim.Signatur
 	if err := sig.CheckBody(m.Request.Body); err != nil {
 		return failedAt(atBody, err), nil
 	}
-	ask := keys.Request{Domain: sig.Domain, Selector: sig.Selector, Query: sig.Query, Policy: ru.inbound}
-	found, cached := r.cfg.Keys.Cached(ask)
-	if !cached {
-		if err := r.lookupBudget(m, sig.Domain); err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
-		defer cancel()
-		var err error
-		found, err = r.cfg.Keys.Find(ctx, ask)
-		if f, passing := r.keyFailure(err); f != nil || passing != nil {
-			return f, passing
-		}
+	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
+	defer cancel()
+	ask := keys.Request{Domain: sig.Domain, Selector: sig.Selector, Query: sig.Query, Policy: ru.inbound, Admit: r.admission(m, sig.Domain)}
+	found, err := r.cfg.Keys.Find(ctx, ask)
+	if f, passing := r.keyFailure(err); f != nil || passing != nil {
+		return f, passing
 	}
 	r.countLookup(found)
 	f := tryRecords(m, sig, found, ru.dkim)
@@ -152,11 +146,6 @@ func (r *Receiver) verifyOne(ctx context.Context, m *Message, sig *dkim.Signatur
 		return f, nil
 	}
 	// the key may have been replaced under its selector (IS-DKIM-12)
-	if err := r.lookupBudget(m, sig.Domain); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
-	defer cancel()
 	fresh, asked, err := r.cfg.Keys.Refresh(ctx, ask)
 	if !asked && err == nil {
 		return f, nil
@@ -168,7 +157,17 @@ func (r *Receiver) verifyOne(ctx context.Context, m *Message, sig *dkim.Signatur
 	return tryRecords(m, sig, fresh, ru.dkim), nil
 }
 
-// lookupBudget takes one look-up out of the budgets.
+// admission takes one look-up out of the budgets when the first one goes out for a signature, however many steps it has.
+// A key that is cached, or being looked up for another message, costs nothing.
+func (r *Receiver) admission(m *Message, domain string) func() error {
+	return sync.OnceValue(func() error {
+		if refused := r.lookupBudget(m, domain); refused != nil {
+			return refused
+		}
+		return nil
+	})
+}
+
 func (r *Receiver) lookupBudget(m *Message, domain string) *ischedule.Error {
 	l := r.gateway().Limits
 	wait, ok := r.cfg.Shared.budgets.lookup(r.cfg.Now(), sourceOf(m.http.RemoteAddr), strings.Clone(domain), // the header must not live on in a budget
@@ -183,9 +182,12 @@ func (r *Receiver) lookupBudget(m *Message, domain string) *ischedule.Error {
 // keyFailure tells a look-up's failures apart: final ones, and those that may pass (IS-DKIM-13).
 func (r *Receiver) keyFailure(err error) (*failure, *ischedule.Error) {
 	reason := ""
+	var refused *ischedule.Error
 	switch {
 	case err == nil:
 		return nil, nil
+	case errors.As(err, &refused): // by admission
+		return nil, refused
 	case errors.Is(err, keys.ErrRevoked):
 		reason = dkim.ReasonKeyRevoked
 	case errors.Is(err, keys.ErrNotFound):

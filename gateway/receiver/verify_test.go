@@ -2,8 +2,10 @@ package receiver_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/calfed/calfed/gateway/dkim"
@@ -279,6 +281,30 @@ func TestLookupBudgets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Messages of one domain that come at once share one look-up, and one token of the budgets.
+//
+// Proves: IS-RECV-1
+func TestABurstCostsOneLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world) { w.snap.Gateway.Limits.KeyLookupsPerDomain = 0.01 }) // one token
+		w.dns.hold = make(chan struct{})
+		for i := range 10 {
+			req := invitation(t, strconv.Itoa(i)).request(t)
+			go func() {
+				if got := outcome(w.do(req)); got != delivered {
+					t.Error(got)
+				}
+			}()
+		}
+		synctest.Wait() // for all to wait for the answer
+		close(w.dns.hold)
+		synctest.Wait()
+		if q := w.dns.queries(); len(q) != 1 {
+			t.Errorf("DNS was asked %v", q)
+		}
+	})
 }
 
 // A body that does not fit bh= costs no look-up, nor does an expired signature.

@@ -47,6 +47,7 @@ type fakeDNS struct {
 	txt   map[string]string
 	fail  error
 	asked []string
+	hold  chan struct{} // TXT answers come when it is closed; nil = at once
 }
 
 func (d *fakeDNS) LookupSRV(_ context.Context, name string) ([]resolver.SRV, resolver.Answer, error) {
@@ -57,6 +58,9 @@ func (d *fakeDNS) LookupSRV(_ context.Context, name string) ([]resolver.SRV, res
 }
 
 func (d *fakeDNS) LookupTXT(_ context.Context, name string) ([][]string, resolver.Answer, error) {
+	if d.hold != nil {
+		<-d.hold
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, "TXT "+name)
