@@ -1,0 +1,16 @@
+package caldav
+
+// ReadDocuments reads a document as each kind that there is: how many responses, and the condition it names.
+func ReadDocuments(body []byte) (responses int, name string) {
+	list, _ := readMultistatus(body)
+	for i := range list {
+		if p := list[i].found(); p != nil {
+			_ = uidOf(p.Data)
+			_ = zoneOf(p.Zone)
+		}
+	}
+	var s scheduleResponse
+	_ = readXML(body, &s)
+	name, _, _ = condition(body)
+	return len(list) + len(s.Responses), name
+}
