@@ -26,17 +26,23 @@ func (a *applier) cancel() Outcome {
 // cancelAll marks the whole object, unless the stored one is newer.
 func (a *applier) cancelAll(c *instance) bool {
 	master := a.old.find("")
-	if master != nil && older(c.Instance, master.Instance) {
+	if master != nil && overtaken(c, master) {
 		return false
 	}
 	changed := false
 	for i := range a.old.insts {
-		if old := &a.old.insts[i]; master != nil || !older(c.Instance, old.Instance) {
+		if old := &a.old.insts[i]; master != nil || !overtaken(c, old) {
 			markCancelled(old, c)
 			changed = true
 		}
 	}
 	return changed
+}
+
+// overtaken says whether a cancellation of everything is behind a stored component. A lower SEQUENCE alone does not tell: Cyrus
+// cancels with the SEQUENCE that it has stored, one less than the one it invited with.
+func overtaken(c, old *instance) bool {
+	return older(c.Instance, old.Instance) && !c.DTStamp.After(old.DTStamp)
 }
 
 // markCancelled keeps the component with the SEQUENCE and DTSTAMP of its cancellation, by which later messages are judged.
