@@ -31,9 +31,11 @@ const (
 //   - CANCEL of everything sets STATUS:CANCELLED and keeps the object: an older REQUEST that comes late must not revive it.
 //     CANCEL of an instance makes an EXDATE of it.
 //   - REPLY changes PARTSTAT of the Originator's own ATTENDEE, in an override made for it when it answers for one instance.
-//   - REFRESH, COUNTER and DECLINECOUNTER need a person, or a message in return: Unsupported.
+//   - COUNTER is for the organizer to decide: a COMMENT says what is proposed, and an attendee who had not answered is TENTATIVE.
+//     DECLINECOUNTER becomes a COMMENT in the attendee's object. Nothing else changes.
+//   - REFRESH changes nothing; the outcome is Answer.
 //
-// The error is about bytes that cannot be read, or a result beyond Limits' defaults.
+// The error is about bytes that cannot be read, or a result beyond 64 MiB or the other defaults of Limits.
 func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([]byte, Outcome, error) {
 	if out := permitted(m, originator); out != Stored {
 		return stored, out, nil
@@ -81,8 +83,12 @@ func permitted(m *Message, originator cua.Address) Outcome {
 		return Unsupported
 	}
 	switch methodOf(m.Method) {
-	case mREQUEST, mADD, mCANCEL:
+	case mREQUEST, mADD, mCANCEL, mDECLINECOUNTER:
 		if !same(originator, m.Organizer) {
+			return NoAuthority
+		}
+	case mREFRESH, mCOUNTER:
+		if originator.IsZero() || !contains(m.Attendees, originator) {
 			return NoAuthority
 		}
 	case mREPLY:
@@ -184,7 +190,7 @@ func (a *applier) first() ([]byte, Outcome, error) {
 	case mREQUEST:
 		a.msg.root.remove(isLine("METHOD"))
 		return a.msg.root.render(nil), Stored, nil
-	case mREPLY:
+	case mREPLY, mREFRESH, mCOUNTER:
 		return nil, NoAuthority, nil
 	case mADD:
 		return nil, Unsupported, nil
@@ -200,7 +206,9 @@ func (a *applier) matches() Outcome {
 		return Unsupported
 	case !same(old.Organizer, a.m.Organizer):
 		return NoAuthority
-	case methodOf(a.m.Method) != mREPLY && same(a.owner, old.Organizer):
+	case !OrganizerSends(a.m.Method) && !same(a.owner, old.Organizer):
+		return NoAuthority // an attendee's copy says nothing of who may answer
+	case OrganizerSends(a.m.Method) && same(a.owner, old.Organizer):
 		return Unchanged // the organizer's own copy is where the message comes from
 	}
 	return Stored
@@ -221,6 +229,12 @@ func (a *applier) apply() Outcome {
 		return a.addInstance()
 	case mCANCEL:
 		return a.cancel()
+	case mREFRESH:
+		return a.refresh()
+	case mCOUNTER:
+		return a.counter()
+	case mDECLINECOUNTER:
+		return a.declineCounter()
 	}
 	return a.reply()
 }

@@ -68,6 +68,7 @@ func (a *applier) override(c *instance) *instance {
 	local, _ := s.local(c.in, c.draft.recur)
 	n := master.node.clone()
 	n.remove(isLine("RRULE", "RDATE", "EXDATE", "EXRULE"))
+	n.remove(func(it item) bool { return it.line != nil && it.line.isNote() })
 	for _, name := range [...]string{"DTEND", "DUE"} {
 		if p := n.first(name); p != nil {
 			m, ok := parseMoment(p.value)

@@ -163,7 +163,7 @@ func (b *busyReader) dates(s *series, kind string) *Error {
 			var v string
 			v, list, more = nextValue(list)
 			v, end, period := cut(v, '/')
-			m, ok := s.momentOf(p, v)
+			m, ok := s.in.momentOf(p, v)
 			if !ok {
 				continue
 			}
@@ -173,7 +173,7 @@ func (b *busyReader) dates(s *series, kind string) *Error {
 			d := *s.master.draft
 			if period {
 				d.end, d.hasDur = moment{}, false
-				if to, ok := s.momentOf(p, end); ok {
+				if to, ok := s.in.momentOf(p, end); ok {
 					d.start, d.end = m, to
 				} else {
 					d.dur, d.hasDur = parseDuration(end)

@@ -234,10 +234,23 @@ func paramList(params string) []param {
 	return out
 }
 
+// withoutParams is the line without the parameters whose upper-case name matches.
+func (p *property) withoutParams(match func(name string) bool) *property {
+	text := p.text[:len(p.text)-len(p.value)-len(p.params)-1]
+	for _, q := range paramList(p.params) {
+		if !match(q.name) {
+			text += q.text
+		}
+	}
+	if text += ":" + p.value; text == p.text {
+		return p
+	}
+	return newProperty(text)
+}
+
 // withParam is the line with one parameter set; all else stays as spelled.
 func (p *property) withParam(name, value string) *property {
-	head := p.text[:len(p.text)-len(p.value)-len(p.params)-1]
-	text, done := head, false
+	text, done := p.text[:len(p.text)-len(p.value)-len(p.params)-1], false
 	for _, q := range paramList(p.params) {
 		if q.name == name {
 			q.text = q.text[:len(q.text)-len(q.value)] + value

@@ -118,7 +118,7 @@ func (s *series) occurs(value string, start, t int64) bool {
 // spotOf is that of one value of an EXDATE or RDATE.
 func (s *series) spotOf(p *property, v string) (spot, bool) {
 	v, _, _ = cut(v, '/')
-	m, ok := s.momentOf(p, v)
+	m, ok := s.in.momentOf(p, v)
 	if !ok {
 		return spot{}, false
 	}
@@ -126,10 +126,10 @@ func (s *series) spotOf(p *property, v string) (spot, bool) {
 }
 
 // momentOf reads one value of an EXDATE or RDATE.
-func (s *series) momentOf(p *property, v string) (moment, bool) {
+func (in *inspector) momentOf(p *property, v string) (moment, bool) {
 	m, ok := parseMoment(v)
 	if ok && p.tzid != "" && m.form == formFloating {
-		i := s.in.zones.index(p.tzid)
+		i := in.zones.index(p.tzid)
 		m.form, m.zone, ok = formZoned, int16(i), i >= 0
 	}
 	return m, ok

@@ -5,6 +5,8 @@ import "slices"
 // An object defines a TZID once, so the stored object and the message must mean the same by it before their times can be
 // compared. They may not at first: governments change the rules, software mangles them, some has one name for many zones. What
 // counts is what the result will say: the stored definition, unless the message brings the master that the definition is for.
+// A recurrence id names an instance by the clock of its series, but when a single instance is to be is what the message says: where the
+// stored definition says otherwise, its times are written in UTC.
 
 // shareZones makes both sides read the TZIDs they have in common as the result will. Recurrence ids follow. The stored times
 // stay what they were: the user's answer was for those.
@@ -12,6 +14,7 @@ func (a *applier) shareZones() {
 	msg, old := &a.msg.in, &a.old.in
 	a.brought = map[string]bool{}
 	readsStored, readsMessage := false, false
+	var meant []singleTime
 	for i := range msg.zones.list {
 		tzid := msg.zones.list[i].name
 		j := old.zones.find(tzid)
@@ -22,11 +25,15 @@ func (a *applier) shareZones() {
 			old.zones.adopt(j, &msg.zones, i)
 			readsMessage = true
 		default:
+			meant = append(meant, a.singleTimes(int16(i))...)
 			msg.zones.adopt(i, &old.zones, j)
 			readsStored = true
 		}
 	}
 	if readsStored {
+		for _, t := range meant {
+			t.keep(msg)
+		}
 		for i := range a.msg.insts {
 			msg.resolve(a.msg.insts[i].Instance, a.msg.insts[i].draft)
 		}
@@ -34,6 +41,49 @@ func (a *applier) shareZones() {
 	if readsMessage {
 		for i := range a.old.insts {
 			a.old.insts[i].RecurrenceID = old.recurrenceID(a.old.insts[i].draft.recur)
+		}
+	}
+}
+
+// singleTime is when a single instance of the message begins or ends, as the message means it.
+type singleTime struct {
+	node  *node
+	names []string // of the property
+	at    *moment
+	sec   int64
+}
+
+// singleTimes are those in one zone.
+func (a *applier) singleTimes(zone int16) []singleTime {
+	var out []singleTime
+	for i := range a.msg.insts {
+		c := &a.msg.insts[i]
+		if c.RecurrenceID == "" && methodOf(a.m.Method) != mADD {
+			continue
+		}
+		for _, t := range [...]singleTime{{names: []string{"DTSTART"}, at: &c.draft.start}, {names: []string{"DTEND", "DUE"}, at: &c.draft.end}} {
+			if t.at.form != formZoned || t.at.zone != zone {
+				continue
+			}
+			if sec, ok := c.in.zones.instant(*t.at); ok {
+				t.node, t.sec = c.node, sec
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// keep writes the time in UTC if in reads it as another.
+func (t singleTime) keep(in *inspector) {
+	if sec, ok := in.zones.instant(*t.at); ok && sec == t.sec {
+		return
+	}
+	for _, name := range t.names {
+		if p := t.node.first(name); p != nil {
+			p = p.withoutParams(func(name string) bool { return name == "TZID" })
+			t.node.set(newProperty(p.text[:len(p.text)-len(p.value)] + format(t.sec, layoutUTC)))
+			*t.at = moment{sec: t.sec, form: formUTC}
 		}
 	}
 }
