@@ -8,6 +8,7 @@ package caldavtest
 import (
 	"context"
 	"crypto/subtle"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -139,6 +140,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		s.object(w, req, s.users[name])
 	default:
+		if req.Method == "PROPFIND" && req.ContentLength == 0 { // asks for everything (RFC 4918 §9.1)
+			req.Body = io.NopCloser(strings.NewReader(`<propfind xmlns="DAV:"><allprop/></propfind>`))
+			req.Header.Set("Content-Type", "application/xml")
+		}
 		s.dav.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), userKey{}, name)))
 	}
 }
