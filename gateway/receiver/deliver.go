@@ -104,8 +104,8 @@ func (r *Receiver) deliverShare(ctx context.Context, m *Message, s *share) (err 
 		}
 	}()
 	d := &backend.Delivery{
-		MessageID: m.Request.MessageID, Originator: m.Request.Originator, ContentType: m.Request.ContentType,
-		Body: m.Request.Body, Message: m.ITIP,
+		MessageID: m.Request.MessageID, Originator: m.Request.Originator, SignedBy: m.signedBy(s.recipients[0].route),
+		ContentType: m.Request.ContentType, Body: m.Request.Body, Message: m.ITIP,
 	}
 	for _, rc := range s.recipients {
 		d.Recipients = append(d.Recipients, rc.address)
@@ -132,7 +132,7 @@ func (r *Receiver) deliverShare(ctx context.Context, m *Message, s *share) (err 
 			err = errNoResult
 			continue
 		}
-		if unusable := r.settleResult(m, rc, result); unusable != nil {
+		if unusable := r.settleResult(ctx, m, rc, result); unusable != nil {
 			err = unusable
 		}
 	}
@@ -160,21 +160,41 @@ func resultFor(results []backend.Result, i int, rc *recipient) (backend.Result, 
 	return backend.Result{}, false
 }
 
-// settleResult takes over what the back end answered for one recipient. The error, for the log, is that it cannot be used.
-func (r *Receiver) settleResult(m *Message, rc *recipient, res backend.Result) error {
+// settleResult takes over what the back end answered for one recipient, and sends what it owes the Originator. The error, for the
+// log, is that it cannot be used.
+func (r *Receiver) settleResult(ctx context.Context, m *Message, rc *recipient, res backend.Result) error {
 	if hides(rc) && refusesUser(res.Status) {
 		rc.settle(ischedule.StatusNoAuthority, "", nil)
 		return nil
 	}
 	rc.settle(res.Status, res.Description, nil)
-	if !m.asksFreeBusy() || !res.Status.Success() {
+	if !res.Status.Success() {
 		return nil
 	}
-	data, err := freeBusyAnswer(m, rc, res.CalendarData, r.cfg.Now())
-	if err != nil {
-		rc.settle(ischedule.StatusUnavailable, "", nil)
-		return fmt.Errorf("free/busy answer: %w", err)
+	if m.asksFreeBusy() {
+		data, err := freeBusyAnswer(m, rc, res.CalendarData, r.cfg.Now())
+		if err != nil {
+			rc.settle(ischedule.StatusUnavailable, "", nil)
+			return fmt.Errorf("free/busy answer: %w", err)
+		}
+		rc.result.CalendarData = data
+		return nil
 	}
-	rc.result.CalendarData = data
+	if len(res.Respond) > 0 {
+		if err := r.respond(ctx, m, rc, res.Respond); err != nil {
+			rc.settle(ischedule.StatusUnavailable, "", nil)
+			return fmt.Errorf("answer to %s: %w", m.ITIP.Method, err)
+		}
+	}
 	return nil
+}
+
+var errNoRespond = errors.New("this gateway sends none")
+
+// respond sends the Originator what rc's calendar owes it, before it gets our answer: what is lost then is asked for again.
+func (r *Receiver) respond(ctx context.Context, m *Message, rc *recipient, body []byte) error {
+	if r.cfg.Respond == nil {
+		return errNoRespond
+	}
+	return r.cfg.Respond(ctx, rc.route.domain, rc.address, m.Request.Originator, body)
 }

@@ -2,7 +2,6 @@ package receiver_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/calfed/calfed/gateway/backend"
@@ -10,29 +9,16 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// local is the outcome of handing a message over in process.
+// local is the outcome of handing a message of a local submitter over.
 func (w *world) local(m *mail) string {
 	w.t.Helper()
-	req, bad, err := ischedule.ReadRequest(m.header, []byte(m.body), 0)
-	if err != nil || len(bad) > 0 {
-		w.t.Fatal(err, bad)
-	}
-	resp, refused := w.receiver.Local(context.Background(), req)
-	if refused != nil {
-		return string(refused.Name)
-	}
-	out := ""
-	for _, res := range resp.Results {
-		out += " " + res.Recipient + " " + res.Status.Code
-	}
-	return strings.TrimSpace(out)
+	return w.inProcess(m, w.receiver.Local)
 }
 
 // A message from a neighbour on this gateway passes the full policy of the recipient's domain, only without signature.
 //
 // Proves: IS-SEND-9
 func TestLocal(t *testing.T) {
-	const amy = "mailto:amy@two.example"
 	for _, tt := range []struct {
 		name string
 		edit func(*world)

@@ -19,17 +19,18 @@ type Message struct {
 	ITIP    *itip.Message      // inspection step
 
 	started time.Time
-	http    *http.Request       // nil for a local message
+	http    *http.Request       // nil for a message in memory: local, or by mail
 	writer  http.ResponseWriter // likewise
 	free    func()              // gives back the memory reserved for the body
 
-	local      bool
+	local      bool         // of a submitter of ours
+	mail       bool         // came by mail
 	routes     []*route     // distinct local domains among the recipients
 	recipients []*recipient // valid addresses, in the order of the request
 	bad        []string     // the others: 3.7
 	signatures []*candidate // at most dkim.MaxSignatures
 	verified   []verified   // every signature that holds; several only when the message carries several
-	claims     []Claim      // in the replay memory, one per verified signature
+	claims     []Claim      // in the replay memory, one per verified signature, or recipient of a mail
 	answer     []byte       // the schedule-response
 	replayed   bool         // answer is the recorded one
 }
@@ -48,7 +49,18 @@ type recipient struct {
 	route   *route // nil: no domain of ours
 	done    bool
 	result  ischedule.RecipientResult
+	claim   *Claim           // on the message for this recipient, when it came by mail
 	fell    *ischedule.Error // the error of the whole request, were every recipient to fall like this one
+}
+
+// signedBy is the d= of a signature that speaks for the Originator at the route, "" when the message has none.
+func (m *Message) signedBy(rt *route) string {
+	for _, v := range m.verified {
+		if v.signature.AlignedWith(m.peer(), rt.rules.signers) == nil {
+			return v.signature.Domain
+		}
+	}
+	return ""
 }
 
 // verified is a signature that holds, and until when it can be sent again.
@@ -146,6 +158,22 @@ func (r *Receiver) localSteps() []step {
 		r.parties,
 		r.enforce,
 		r.freeBusy,
+		r.deliver,
+	}
+}
+
+// mailSteps is the way of a stranger's message that came by mail (IS-SUB-2).
+func (r *Receiver) mailSteps() []step {
+	return []step{
+		r.localSize,
+		r.resolve,
+		r.knownPeer,
+		r.policy,
+		r.inspect,
+		r.noQuestion,
+		r.parties,
+		r.enforce,
+		r.replayMail,
 		r.deliver,
 	}
 }

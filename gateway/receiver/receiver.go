@@ -140,9 +140,3 @@ func (r *Receiver) Local(ctx context.Context, req *ischedule.Request) (*ischedul
 	}
 	return m.response(), nil
 }
-
-// Mail runs a message of a stranger that came by mail, its Originator proven by DKIM and DMARC (package imip), through everything
-// that follows the signature: policy, iCalendar, iTIP, capabilities, replay memory, delivery. IS-SUB-2.
-func (r *Receiver) Mail(ctx context.Context, req *ischedule.Request) (*ischedule.Response, *ischedule.Error) {
-	panic("not written yet")
-}

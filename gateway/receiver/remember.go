@@ -112,15 +112,24 @@ func (r *Receiver) abandon(ctx context.Context, m *Message) {
 	m.claims = nil
 }
 
-// finish records the answer. A failure is logged only: the message is delivered, and the lease holds repeats off for a while.
+// finish records the answer.
 func (r *Receiver) finish(ctx context.Context, m *Message) {
+	if m.mail {
+		r.finishMail(ctx, m)
+		return
+	}
 	answer := m.answer
 	if m.asksFreeBusy() {
 		answer = nil
 	}
 	for _, c := range m.claims {
-		if err := r.memory.Finish(context.WithoutCancel(ctx), c, answer); err != nil {
-			r.cfg.Log.WarnContext(ctx, "answer not recorded: a repeat may be delivered again", "error", err)
-		}
+		r.record(ctx, c, answer)
+	}
+}
+
+// record finishes a claim. A failure is logged only: the message is delivered, and the lease holds repeats off for a while.
+func (r *Receiver) record(ctx context.Context, c Claim, answer []byte) {
+	if err := r.memory.Finish(context.WithoutCancel(ctx), c, answer); err != nil {
+		r.cfg.Log.WarnContext(ctx, "answer not recorded: a repeat may be delivered again", "error", err)
 	}
 }

@@ -32,7 +32,7 @@ func (r *Receiver) report(ctx context.Context, m *Message, err *ischedule.Error)
 	attrs := []slog.Attr{
 		slog.String("result", result), slog.String("reason", reason), slog.Int("status", status),
 		slog.String("peer", m.peer()), slog.String("policy", m.policies()),
-		slog.Int("recipients", len(m.recipients)+len(m.bad)), slog.Duration("took", took), slog.Bool("local", m.local),
+		slog.Int("recipients", len(m.recipients)+len(m.bad)), slog.Duration("took", took), slog.Bool("local", m.local), slog.Bool("mail", m.mail),
 	}
 	if m.Request != nil {
 		attrs = append(attrs, slog.String("message_id", m.Request.MessageID))

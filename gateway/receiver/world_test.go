@@ -138,6 +138,7 @@ type world struct {
 	registry *prometheus.Registry
 	log      *bytes.Buffer
 	keys     *keys.Lookup
+	respond  receiver.Respond
 	receiver *receiver.Receiver
 }
 
@@ -182,7 +183,7 @@ func (w *world) compile() {
 // renew makes another receiver for the same snapshot.
 func (w *world) renew() {
 	w.receiver = receiver.New(receiver.Config{
-		Active: w.active, Keys: w.keys, Shared: w.shared, Now: w.clock,
+		Active: w.active, Keys: w.keys, Shared: w.shared, Now: w.clock, Respond: w.respond,
 		Backends: map[string]backend.Backend{"gw.example": w.gw, "narrow.example": w.gw, "two.example": w.two},
 		Log:      slog.New(slog.NewTextHandler(w.log, nil)),
 	})
