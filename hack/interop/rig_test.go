@@ -145,7 +145,7 @@ func (r *rig) dnsmasq(addr, conf string) {
 	r.start("dnsmasq on "+addr, exec.Command("dnsmasq", "--keep-in-foreground", "--port="+port, "--listen-address="+host,
 		"--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=", "--log-facility=-",
 		"--conf-file="+r.write("dnsmasq.conf", []byte(conf))))
-	r.eventually("dnsmasq answers", func() bool {
+	r.eventually(r.t, "dnsmasq answers", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			return false
@@ -158,7 +158,7 @@ func (r *rig) dnsmasq(addr, conf string) {
 // ready waits until the gateway whose admin listener this is serves traffic.
 func (r *rig) ready(admin string) {
 	r.t.Helper()
-	r.eventually("the gateway at "+admin+" is ready", func() bool {
+	r.eventually(r.t, "the gateway at "+admin+" is ready", func() bool {
 		resp, err := http.Get("http://" + admin + "/readyz")
 		if err != nil {
 			return false
@@ -169,8 +169,8 @@ func (r *rig) ready(admin string) {
 }
 
 // eventually polls until ok, for servers that say nothing when they are done.
-func (r *rig) eventually(what string, ok func() bool) {
-	r.t.Helper()
+func (r *rig) eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -178,7 +178,7 @@ func (r *rig) eventually(what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			r.t.Fatalf("gave up waiting: %s", what)
+			t.Fatalf("gave up waiting: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -1,0 +1,162 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// kinds are the calendar systems of each side, in the order of the matrix.
+var kinds = []string{"Cyrus", "DAViCal", "Radicale"}
+
+// users of every calendar system: alice organizes, bob attends, fay is busy, gateway is what calfed logs in as.
+var users = []string{"alice", "bob", "fay", "gateway"}
+
+// side is one organisation: three calendar systems with a domain each, one gateway, one smarthost.
+type side struct {
+	zone      string // west.example; the domains are cyrus.west.example, …
+	host      string // of the gateway
+	dir       string // manifests
+	systems   map[string]*system
+	public    string // host:port of the gateway's listeners
+	submit    string
+	smtp      string
+	admin     string
+	smarthost smarthost
+	// resolver (port 53) is the DNS server that its DAViCal asks: SRV look-ups of the other side end at the own gateway.
+	resolver string
+	folders  map[string]string // of the servers
+}
+
+// federation is two organisations, with the DNS server through which their gateways find each other.
+type federation struct {
+	*rig
+	dns        string // host:port
+	west, east *side
+	stranger   *stranger
+}
+
+func newFederation(t *testing.T) *federation {
+	t.Helper()
+	f := &federation{rig: newRig(t)}
+	f.dns = f.ports.free(t)
+	f.stranger = newStranger(f.rig)
+	f.west, f.east = f.side("west.example"), f.side("east.example")
+	f.manifests(f.west, f.east)
+	f.manifests(f.east, f.west)
+	f.startDNS()
+	f.startServers()
+	f.serve(f.west)
+	f.serve(f.east)
+	return f
+}
+
+func (f *federation) other(s *side) *side {
+	if s == f.west {
+		return f.east
+	}
+	return f.west
+}
+
+// side picks the addresses and folders of an organisation.
+func (f *federation) side(zone string) *side {
+	s := &side{
+		zone: zone, host: "gw." + zone, dir: f.t.TempDir(), systems: map[string]*system{}, folders: map[string]string{},
+		public: f.ports.free(f.t), submit: f.ports.free(f.t), smtp: f.ports.free(f.t), admin: f.ports.free(f.t),
+		smarthost: smarthost{f.ports.free(f.t), f.dir("smarthost")},
+		// any loopback address will do; a random one lets two of these tests run at once
+		resolver: fmt.Sprintf("127.53.%d.%d:53", mathrand.IntN(256), 1+mathrand.IntN(254)),
+	}
+	for _, kind := range kinds {
+		s.systems[kind] = &system{kind, strings.ToLower(kind) + "." + zone, "http://" + f.ports.free(f.t)}
+		s.folders[kind] = f.dir(strings.ToLower(kind))
+	}
+	return s
+}
+
+// startDNS serves what `calfed dns` prints for the domains of both sides to the gateways; and to each DAViCal the
+// same, save that the other side's SRV records lead to the listener of the own gateway that takes submissions.
+func (f *federation) startDNS() {
+	f.t.Helper()
+	public := []string{"local-ttl=60", f.stranger.records(f.t)} // the default, 0, would have every message look its key up again
+	for _, s := range []*side{f.west, f.east} {
+		public = append(public, "host-record="+s.host+",127.0.0.1", "local=/"+s.zone+"/")
+		submitTo := func(domain string) string {
+			return fmt.Sprintf("srv-host=_ischedules._tcp.%s,%s,%s", domain, s.host, port(s.submit))
+		}
+		split := []string{"local-ttl=60", "host-record=" + s.host + ",127.0.0.1", "local=/example/", submitTo(f.stranger.domain)}
+		for _, kind := range kinds {
+			public = append(public, f.run("dns", s.systems[kind].domain, "--manifests", s.dir, "--format", "dnsmasq", "--port", port(s.public)))
+			split = append(split, submitTo(f.other(s).systems[kind].domain))
+		}
+		f.dnsmasq(s.resolver, strings.Join(split, "\n")+"\n")
+	}
+	f.dnsmasq(f.dns, strings.Join(public, "\n")+"\n")
+}
+
+// startServers starts six calendar servers and two smarthosts at once.
+func (f *federation) startServers() {
+	f.t.Helper()
+	var scripts []*script
+	for _, s := range []*side{f.west, f.east} {
+		at := func(kind string) string { return strings.TrimPrefix(s.systems[kind].base, "http://") }
+		c := cyrus(s.folders["Cyrus"], s.systems["Cyrus"].domain, at("Cyrus"), f.ports.free(f.t), users...)
+		c.env = []string{"SENDMAIL=" + f.sendmail(s)}
+		f.davicalFolder(s)
+		d := davical(s.folders["DAViCal"], s.systems["DAViCal"].domain, at("DAViCal"), f.ports.free(f.t), users...)
+		r := radicale(s.folders["Radicale"], at("Radicale"), users[:len(users)-1]...) // it has a user gateway always
+		m := &script{name: "smarthost.sh", dir: s.smarthost.dir, args: []string{port(s.smarthost.addr), "mx." + s.zone}}
+		scripts = append(scripts, c, d, r, m)
+	}
+	errs := make([]error, len(scripts))
+	var all sync.WaitGroup
+	for i, s := range scripts {
+		all.Go(func() { errs[i] = f.up(s) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// davicalFolder holds what DAViCal must find there before it starts.
+func (f *federation) davicalFolder(s *side) {
+	f.t.Helper()
+	host, _, _ := strings.Cut(s.resolver, ":")
+	for name, data := range map[string]string{"resolv.conf": "nameserver " + host + "\n", "ca.pem": string(f.ca.pem)} {
+		if err := os.WriteFile(filepath.Join(s.folders["DAViCal"], name), []byte(data), 0o644); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// sendmail is the program that the side's Cyrus runs to send mail.
+func (f *federation) sendmail(s *side) string {
+	f.t.Helper()
+	dir := s.folders["Cyrus"]
+	file := filepath.Join(dir, "sendmail")
+	text := fmt.Sprintf("#!/bin/sh\nexec %s sendmail --server %s --username cyrus --password-file %s/password \"$@\"\n", f.binary, s.smtp, dir)
+	for name, data := range map[string]string{"sendmail": text, "password": "mail-password-of-" + s.systems["Cyrus"].domain + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o755); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return file
+}
+
+// serve starts the side's gateway and waits until it is ready.
+func (f *federation) serve(s *side) {
+	f.t.Helper()
+	f.start("calfed of "+s.zone, exec.Command(f.binary, "serve", "--manifests", s.dir, "--public-addr", s.public,
+		"--submit-addr", s.submit, "--smtp-addr", s.smtp, "--admin-addr", s.admin, "--data", f.t.TempDir()))
+	f.ready(s.admin)
+}

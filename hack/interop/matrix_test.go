@@ -1,0 +1,136 @@
+//go:build interop
+
+package interop
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the matrix into gateway/README.md")
+
+// columns of the matrix, in order.
+var columns = []string{"invite", "accept", "decline", "reschedule", "cancel", "one instance", "free/busy"}
+
+// pair is a row: who organizes, who attends.
+type pair struct{ from, to string }
+
+var pairs = []pair{
+	{"Cyrus", "Cyrus"}, {"Cyrus", "DAViCal"}, {"Cyrus", "Radicale"},
+	{"DAViCal", "Cyrus"}, {"DAViCal", "DAViCal"}, {"DAViCal", "Radicale"},
+	{"Radicale", "Cyrus"}, {"Radicale", "DAViCal"}, {"Radicale", "Radicale"},
+}
+
+// Reasons why a calendar system does not do its part; the tests hold that it does not.
+const (
+	answersLocally = "DAViCal 1.1.12 sends a user's answer to organizers on the same server only: over iSchedule it sends requests, no replies"
+	sendsNothing   = "Radicale has no scheduling: a user's invitations and answers do not leave by themselves"
+)
+
+// reason says why a cell cannot be; "" when it can.
+func (p pair) reason(column string) string {
+	switch column {
+	case "free/busy": // asked at the gateway
+		return ""
+	case "accept", "decline":
+		switch {
+		case p.from == "Radicale", p.to == "Radicale":
+			return sendsNothing
+		case p.to == "DAViCal":
+			return answersLocally
+		}
+	default:
+		if p.from == "Radicale" {
+			return sendsNothing
+		}
+	}
+	return ""
+}
+
+// remarks on cells that work, in another way than one would think.
+func (p pair) remark(column string) string {
+	if column == "cancel" && p.from == "DAViCal" {
+		return "by STATUS:CANCELLED: what DAViCal mails when an event is deleted has no METHOD"
+	}
+	return ""
+}
+
+// matrix collects what the tests saw.
+type matrix map[pair]map[string]bool
+
+func (m matrix) saw(p pair, column string, ok bool) {
+	if m[p] == nil {
+		m[p] = map[string]bool{}
+	}
+	m[p][column] = ok
+}
+
+// markdown is the table, with the reasons below it.
+func (m matrix) markdown() string {
+	var b strings.Builder
+	b.WriteString("| organizer → attendee | " + strings.Join(columns, " | ") + " |\n|---" + strings.Repeat("|---", len(columns)) + "|\n")
+	var notes []string
+	note := func(text string) string {
+		if text == "" {
+			return ""
+		}
+		i := slices.Index(notes, text)
+		if i < 0 {
+			i, notes = len(notes), append(notes, text)
+		}
+		return fmt.Sprintf(" %d", i+1)
+	}
+	for _, p := range pairs {
+		fmt.Fprintf(&b, "| %s → %s |", p.from, p.to)
+		for _, column := range columns {
+			mark, ok := "✗", m[p][column]
+			switch {
+			case ok && p.reason(column) != "":
+				mark = "—" + note(p.reason(column))
+			case ok:
+				mark = "✓" + note(p.remark(column))
+			}
+			b.WriteString(" " + mark + " |")
+		}
+		b.WriteString("\n")
+	}
+	for i, text := range notes {
+		fmt.Fprintf(&b, "\n%d. %s", i+1, text)
+	}
+	return b.String() + "\n"
+}
+
+const (
+	readme      = "../../gateway/README.md"
+	matrixBegin = "<!-- interop: begin -->\n"
+	matrixEnd   = "<!-- interop: end -->\n"
+)
+
+// check holds gateway/README.md to the matrix.
+func (m matrix) check(t *testing.T) {
+	t.Helper()
+	data, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begun := strings.Cut(string(data), matrixBegin)
+	kept, after, ended := strings.Cut(rest, matrixEnd)
+	if !begun || !ended {
+		t.Fatalf("%s has no %q … %q", readme, matrixBegin, matrixEnd)
+	}
+	table := m.markdown()
+	t.Logf("the matrix:\n%s", table)
+	switch {
+	case table == kept:
+	case *update && !strings.Contains(table, "✗"):
+		if err := os.WriteFile(readme, []byte(before+matrixBegin+table+matrixEnd+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s says something else; when this is right: go test -tags interop -run TestFederation ./hack/interop -update", readme)
+	}
+}

@@ -1,0 +1,204 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// story is what alice of the west and bob of the east do with ordinary CalDAV requests, each on a calendar system of their own.
+type story struct {
+	*federation
+	pair
+	alice, bob *system
+}
+
+// TestFederation tells every story of the matrix, and holds the matrix in gateway/README.md to what it saw.
+func TestFederation(t *testing.T) {
+	f := newFederation(t)
+	seen := matrix{}
+	f.makeBusy(t)
+	for _, p := range pairs {
+		s := &story{f, p, f.west.systems[p.from], f.east.systems[p.to]}
+		t.Run(p.from+" to "+p.to, func(t *testing.T) {
+			for _, chapter := range []struct {
+				column string
+				tell   func(*testing.T)
+			}{
+				{"decline", s.decline}, {"one instance", s.oneInstance}, {"free/busy", s.freeBusy},
+				// one meeting from its beginning to its end
+				{"invite", s.invite}, {"accept", s.accept}, {"reschedule", s.reschedule}, {"cancel", s.cancel},
+			} {
+				seen.saw(p, chapter.column, t.Run(chapter.column, chapter.tell))
+			}
+		})
+	}
+	t.Run("mail", func(t *testing.T) { f.testMail(t) })
+	t.Run("free/busy is refused to the other side", func(t *testing.T) { f.testDeny(t) })
+	seen.check(t)
+}
+
+func (s *story) uid(name string) string {
+	return strings.ToLower(fmt.Sprintf("%s-%s-to-%s", name, s.from, s.to))
+}
+
+// one message that leaves, where the pair can do what the column says.
+func (s *story) one(column string) traffic {
+	if s.reason(column) != "" {
+		return traffic{}
+	}
+	return traffic{messages: 1}
+}
+
+// propose has alice store a meeting with bob, and returns what bob has then.
+func (s *story) propose(t *testing.T, uid, summary string, more ...string) *object {
+	t.Helper()
+	o := &object{
+		url:  s.alice.calendar("alice") + uid + ".ics",
+		data: meeting(uid, summary, day.Add(10*time.Hour), s.alice.address("alice"), s.bob.address("bob"), more...),
+	}
+	s.leaves(t, s.west, s.one("invite"), func() { s.put(t, s.alice, "alice", o) })
+	t.Logf("alice at %s stores\n%s", s.from, told(o.data))
+	return s.bobs(t, uid)
+}
+
+// bobs is the object in bob's calendar; it must be there unless invitations of alice's system go nowhere.
+func (s *story) bobs(t *testing.T, uid string) *object {
+	t.Helper()
+	o := s.find(t, s.bob, "bob", uid)
+	switch can := s.reason("invite") == ""; {
+	case o != nil:
+		t.Logf("in bob's calendar at %s\n%s", s.to, told(o.data))
+		if !can {
+			t.Errorf("it arrived all the same")
+		}
+	case can:
+		t.Fatalf("nothing is in bob's calendar at %s; alice's copy:\n%s", s.to, s.find(t, s.alice, "alice", uid).data)
+	}
+	return o
+}
+
+func (s *story) invite(t *testing.T) {
+	o := s.propose(t, s.uid("meeting"), "Budget")
+	if o == nil {
+		return
+	}
+	mustContain(t, o.data, "SUMMARY:Budget", "DTSTART:"+day.Add(10*time.Hour).Format(utc), "mailto:"+s.alice.address("alice"))
+	if got := parameters(o.data, s.bob.address("bob"), "PARTSTAT"); len(got) != 1 || got[0] != "NEEDS-ACTION" && got[0] != "" {
+		t.Errorf("bob's PARTSTAT is %v", got)
+	}
+	s.delivered(t, s.uid("meeting"))
+}
+
+// delivered holds alice's copy to say that bob has been told, in every component.
+func (s *story) delivered(t *testing.T, uid string) {
+	t.Helper()
+	if s.reason("invite") != "" {
+		return
+	}
+	data := s.find(t, s.alice, "alice", uid).data
+	for _, status := range parameters(data, s.bob.address("bob"), "SCHEDULE-STATUS") {
+		if !strings.HasPrefix(status, "1.") && !strings.HasPrefix(status, "2.") {
+			t.Errorf("alice's copy says %q of the delivery to bob:\n%s", status, data)
+		}
+	}
+}
+
+func (s *story) accept(t *testing.T) { s.reply(t, "accept", s.uid("meeting"), "ACCEPTED") }
+
+func (s *story) decline(t *testing.T) {
+	s.propose(t, s.uid("party"), "Party")
+	s.reply(t, "decline", s.uid("party"), "DECLINED")
+}
+
+// reply has bob answer, and looks at what alice sees.
+func (s *story) reply(t *testing.T, column, uid, partstat string) {
+	t.Helper()
+	o := s.find(t, s.bob, "bob", uid)
+	if o == nil {
+		if s.reason("invite") == "" {
+			t.Fatal("there is nothing to answer")
+		}
+		return
+	}
+	bob := s.bob.address("bob")
+	o.data = answer(t, o.data, bob, partstat)
+	s.leaves(t, s.east, s.one(column), func() { s.put(t, s.bob, "bob", o) })
+	t.Logf("bob at %s stores %s", s.to, partstat)
+	alices := s.find(t, s.alice, "alice", uid)
+	t.Logf("in alice's calendar at %s\n%s", s.from, told(alices.data))
+	want := partstat
+	if s.reason(column) != "" {
+		want = "NEEDS-ACTION"
+	}
+	if got := parameters(alices.data, bob, "PARTSTAT"); len(got) != 1 || got[0] != want {
+		t.Errorf("bob's PARTSTAT in alice's calendar is %v, want %s", got, want)
+	}
+}
+
+func (s *story) reschedule(t *testing.T) {
+	o := s.find(t, s.alice, "alice", s.uid("meeting"))
+	o.data = moved(o.data, day.Add(15*time.Hour))
+	s.leaves(t, s.west, s.one("reschedule"), func() { s.put(t, s.alice, "alice", o) })
+	t.Logf("alice at %s stores\n%s", s.from, told(o.data))
+	s.delivered(t, s.uid("meeting"))
+	if bobs := s.bobs(t, s.uid("meeting")); bobs != nil {
+		mustContain(t, bobs.data, "DTSTART:"+day.Add(15*time.Hour).Format(utc), "DTEND:"+day.Add(16*time.Hour).Format(utc))
+	}
+}
+
+// cancel ends the meeting that was rescheduled, and the party that was not: Cyrus cancels that with a lower SEQUENCE than it
+// invited with, but a later DTSTAMP.
+func (s *story) cancel(t *testing.T) {
+	for _, uid := range []string{s.uid("meeting"), s.uid("party")} {
+		o := s.find(t, s.alice, "alice", uid)
+		s.leaves(t, s.west, s.one("cancel"), func() {
+			if s.from == "DAViCal" {
+				o.data = cancelled(o.data)
+				s.put(t, s.alice, "alice", o)
+				t.Logf("alice at %s stores\n%s", s.from, told(o.data))
+				return
+			}
+			s.remove(t, s.alice, "alice", o)
+			t.Logf("alice at %s deletes it", s.from)
+		})
+		bobs := s.find(t, s.bob, "bob", uid)
+		switch {
+		case bobs == nil:
+			t.Logf("bob at %s has it no more", s.to)
+		case !strings.Contains(bobs.data, "STATUS:CANCELLED"):
+			t.Errorf("the cancelled event still stands in bob's calendar:\n%s", bobs.data)
+		default:
+			t.Logf("in bob's calendar at %s\n%s", s.to, told(bobs.data))
+		}
+	}
+}
+
+func (s *story) oneInstance(t *testing.T) {
+	uid := s.uid("weekly")
+	s.propose(t, uid, "Weekly", "RRULE:FREQ=WEEKLY;COUNT=4")
+	o := s.find(t, s.alice, "alice", uid)
+	second := day.AddDate(0, 0, 7)
+	o.data = withInstance(o.data, second.Add(10*time.Hour), second.Add(17*time.Hour), "Weekly (late)")
+	got := s.left(t, s.west, func() { s.put(t, s.alice, "alice", o) })
+	if s.from == "DAViCal" && got.messages == 2 {
+		got.messages-- // it posts the series for every component that names bob; within one second the gateway knows that for a repeat
+	}
+	if want := s.one("one instance"); got != want {
+		t.Errorf("%d messages and %d mails left, want %d and %d", got.messages, got.mails, want.messages, want.mails)
+	}
+	t.Logf("alice at %s stores\n%s", s.from, told(o.data))
+	s.delivered(t, uid)
+	bobs := s.bobs(t, uid)
+	if bobs == nil {
+		return
+	}
+	mustContain(t, bobs.data, "RRULE:FREQ=WEEKLY;COUNT=4", "RECURRENCE-ID:"+second.Add(10*time.Hour).Format(utc),
+		"DTSTART:"+second.Add(17*time.Hour).Format(utc), "SUMMARY:Weekly (late)")
+	if n := strings.Count(bobs.data, "BEGIN:VEVENT"); n != 2 {
+		t.Errorf("%d VEVENTs in bob's calendar, want the series and one instance:\n%s", n, bobs.data)
+	}
+}
