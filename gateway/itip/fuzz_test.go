@@ -152,6 +152,34 @@ func FuzzBusy(f *testing.F) {
 	})
 }
 
+// What is told to an attendee is readable, and says nothing that the attendee was not invited to.
+func FuzzRefreshed(f *testing.F) {
+	stored, messages := corpus(f)
+	for i := range messages {
+		f.Add(stored[i])
+		f.Add(messages[i])
+	}
+	who := cua.MustParse(bob)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, outcome, err := itip.Refreshed(body, who)
+		if err != nil || outcome != itip.Answer {
+			if got != nil {
+				t.Fatalf("outcome %d told something", outcome)
+			}
+			return
+		}
+		told, err := itip.Summarize(got, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range told {
+			if s.PartStat == "" {
+				t.Fatalf("not invited to %q", s.RecurrenceID)
+			}
+		}
+	})
+}
+
 func FuzzSelectAttendees(f *testing.F) {
 	_, messages := corpus(f)
 	for _, m := range messages {

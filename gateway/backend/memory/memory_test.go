@@ -106,6 +106,37 @@ func TestDeliver(t *testing.T) {
 	s.Close()
 }
 
+// A REFRESH is answered with the organizer's object, and a proposal is told to the organizer.
+//
+// Proves: IS-BACK-4
+func TestDeliverWhatWantsAnAnswer(t *testing.T) {
+	s := newStore()
+	own := strings.Replace(string(event("REQUEST", "u", 1)), "METHOD:REQUEST\r\n", "", 1)
+	s.Put(boss, "u", []byte(own))
+	ask := func(originator cua.Address, method string) backend.Result {
+		body := []byte(strings.ReplaceAll(string(event(method, "u", 1)), "mailto:guest", originator.Scheme()+":"+originator.Local()))
+		m, err := itip.Inspect(body, itip.Limits{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := s.Deliver(context.Background(), &backend.Delivery{Originator: originator, Recipients: []cua.Address{boss}, Body: body, Message: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return results[0]
+	}
+	r := ask(guest, "REFRESH")
+	if d := cmp.Diff(string(event("REQUEST", "u", 1)), string(r.Respond)); r.Status.Code != "2.0" || d != "" || s.Deliveries() != 0 {
+		t.Errorf("%s: %s", r.Status.Code, d)
+	}
+	if r := ask(cua.MustParse("mailto:eve@gw.example"), "REFRESH"); r.Status.Code != "3.8" || r.Respond != nil {
+		t.Errorf("a stranger: %+v", r)
+	}
+	if r := ask(guest, "COUNTER"); r.Status.Code != "2.0" || r.Respond != nil || !strings.Contains(string(s.Object(boss, "u")), "proposes") {
+		t.Errorf("a proposal: %+v", r)
+	}
+}
+
 // Free/busy shows what takes time, and when.
 //
 // Proves: IS-BACK-5
