@@ -24,7 +24,7 @@ conformance: ## Print requirement id -> tests -> pass, and fail when an id in sc
 	go run ./hack/conformance
 
 interop: interop-deps build ## Exchange messages with a real Cyrus, found through a real DNS server (Debian, root)
-	go test -tags interop -count=1 -timeout 10m -v ./hack/interop
+	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav
 
 interop-deps: ## Install what interop needs (Debian packages), when it is not there
 	hack/interop/install.sh
@@ -37,7 +37,7 @@ bench: ## Inbound, outbound and parser benchmarks beside their baselines (BENCHT
 
 lint: bin/golangci-lint ## Vet, format, import floors
 	bin/golangci-lint run ./...
-	bin/golangci-lint run --build-tags interop ./hack/...
+	bin/golangci-lint run --build-tags interop ./hack/... ./gateway/backend/caldav/...
 
 generate: bin/controller-gen ## Regenerate deepcopy code and CRDs
 	bin/controller-gen object paths=./api/...

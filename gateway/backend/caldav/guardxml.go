@@ -42,7 +42,7 @@ func guard(body []byte) bool {
 			return true
 		}
 		body = body[start:]
-		end := -1
+		var end int
 		switch {
 		case bytes.HasPrefix(body, []byte("<![CDATA[")):
 			end = after(body, "]]>")
@@ -57,10 +57,9 @@ func guard(body []byte) bool {
 			if end < 0 {
 				return false
 			}
-			switch {
-			case body[1] == '/':
+			if body[1] == '/' {
 				depth--
-			default:
+			} else {
 				elements++
 				if body[end-2] != '/' {
 					depth++
