@@ -124,7 +124,7 @@ func (gen *generation) respond(ctx context.Context, domain *snapshot.Domain, fro
 	if err != nil {
 		return err
 	}
-	answer, refusal := gen.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Domain: domain, Request: &ischedule.Request{
+	answer, refusal := gen.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Owed: true, Domain: domain, Request: &ischedule.Request{
 		Originator: from, Recipients: []cua.Address{to}, Component: m.Component, Method: m.Method, Body: body,
 	}})
 	if refusal != nil {

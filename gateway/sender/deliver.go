@@ -3,9 +3,11 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"sort"
 	"strconv"
 	"strings"
@@ -26,17 +28,31 @@ func (s *Sender) deliver(ctx context.Context, requests []*request, m *message) {
 	for _, q := range requests {
 		run.Go(func() error {
 			started := s.cfg.Now()
-			var outcome string
-			if q.receiver == nil {
-				outcome = s.handOver(ctx, m, q)
-			} else {
-				outcome = s.post(ctx, m, q)
-			}
+			outcome := s.guarded(ctx, m, q)
 			s.report(ctx, m, q, outcome, s.cfg.Now().Sub(started))
 			return nil
 		})
 	}
 	_ = run.Wait()
+}
+
+// guarded runs one request. A panic costs that request: this runs beside the handler, where net/http would not catch it.
+func (s *Sender) guarded(ctx context.Context, m *message, q *request) (outcome string) {
+	defer func() {
+		if p := recover(); p != nil {
+			q.cause = fmt.Errorf("panic (%T)\n%s", p, debug.Stack()) // the value may quote the message
+			q.settle(ischedule.StatusUnavailable, "this gateway failed; the outcome is unknown")
+			outcome = outcomeUnsent
+		}
+	}()
+	switch {
+	case q.fallback != nil:
+		return s.mail(ctx, m, q)
+	case q.receiver == nil:
+		return s.handOver(ctx, m, q)
+	default:
+		return s.post(ctx, m, q)
+	}
 }
 
 // The outcomes of a request, as metrics and logs name them.
@@ -58,7 +74,9 @@ func (s *Sender) post(ctx context.Context, m *message, q *request) string {
 		return outcomeUnsent
 	}
 	if x := excluded(q.receiver.Capabilities, m.itip, len(body)); x != nil {
-		q.settle(x.status(), "the receiver's capabilities exclude this message: "+x.why+" ("+string(x.name)+")")
+		for _, r := range q.recipients {
+			m.withoutService(r, x.status(), "the receiver's capabilities exclude this message: "+x.why+" ("+string(x.name)+")")
+		}
 		return outcomeExcluded
 	}
 	header, err := s.header(m, q, body)
@@ -176,13 +194,26 @@ func (s *Sender) handOver(ctx context.Context, m *message, q *request) string {
 	return outcomeAnswered
 }
 
+// kind is what receives q, as metrics and logs name it.
+func (q *request) kind() string {
+	switch {
+	case q.fallback != nil:
+		return "mail"
+	case q.receiver == nil:
+		return "local"
+	default:
+		return "peer"
+	}
+}
+
 // maxLoggedPeers bounds the domains that one log line names.
 const maxLoggedPeers = 8
 
 // report writes the one log line of a request, and counts it.
 func (s *Sender) report(ctx context.Context, m *message, q *request, outcome string, took time.Duration) {
-	s.cfg.Metrics.request(outcome, q.receiver == nil, took)
-	host := "local"
+	kind := q.kind()
+	s.cfg.Metrics.request(outcome, kind, took)
+	host := kind
 	if q.receiver != nil {
 		if u, err := url.Parse(q.receiver.URL); err == nil {
 			host = u.Host
@@ -190,7 +221,11 @@ func (s *Sender) report(ctx context.Context, m *message, q *request, outcome str
 	}
 	count := make(map[string]int)
 	for _, r := range q.recipients {
-		count[r.result.Status.Code]++
+		if r.settled {
+			count[r.result.Status.Code]++
+		} else {
+			count["open"]++ // for another target of the domain, or for the fallback
+		}
 	}
 	summary := make([]string, 0, len(count))
 	for code, n := range count {

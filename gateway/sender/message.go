@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/itip"
@@ -16,6 +17,7 @@ type message struct {
 	originator cua.Address
 	from       string // the Originator on the wire
 	itip       *itip.Message
+	fallback   backend.Backend // for recipients without iSchedule; nil = none
 	body       []byte
 	recipients []*recipient // distinct
 	asked      []*recipient // one entry for every recipient of the submission, duplicates too
@@ -26,7 +28,8 @@ type recipient struct {
 	address   cua.Address
 	wire      string // on the wire
 	settled   bool
-	unreached bool // nothing was sent: no connection to the receiver
+	unreached bool   // nothing was sent: no connection to the receiver
+	mailed    string // why it is left to the fallback; "" = it is not
 	result    ischedule.RecipientResult
 }
 
@@ -81,6 +84,7 @@ func (s *Sender) judge(sub *Submission) (*message, *ischedule.Error) {
 	if refusal := checkParties(m.itip, req); refusal != nil {
 		return nil, refusal
 	}
+	m.fallback = s.fallback(sub, m)
 	return m, m.address(req)
 }
 

@@ -16,6 +16,7 @@ type Metrics struct {
 	requests   *prometheus.CounterVec
 	recipients *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
+	echoes     prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them; a nil Registerer keeps them private.
@@ -34,22 +35,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "calfed_sender_request_duration_seconds", Help: "From signing to the answer of one request.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"receiver"}),
+		echoes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "calfed_sender_echoes_total", Help: "Messages not sent: a calendar server wrote them only because this gateway wrote to it.",
+		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.refusals, m.requests, m.recipients, m.duration)
+		reg.MustRegister(m.refusals, m.requests, m.recipients, m.duration, m.echoes)
 	}
 	return m
 }
 
 func (m *Metrics) refused(e *ischedule.Error) { m.refusals.WithLabelValues(string(e.Name)).Inc() }
 
-func (m *Metrics) request(outcome string, local bool, took time.Duration) {
+func (m *Metrics) request(outcome, kind string, took time.Duration) {
 	m.requests.WithLabelValues(outcome).Inc()
-	where := "peer"
-	if local {
-		where = "local"
-	}
-	m.duration.WithLabelValues(where).Observe(took.Seconds())
+	m.duration.WithLabelValues(kind).Observe(took.Seconds())
 }
 
 // known are the statuses of IS-STAT-1; a peer may answer with any other.

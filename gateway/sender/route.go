@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/discovery"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/netguard"
@@ -19,7 +20,8 @@ import (
 
 // group is the recipients that one receiver serves.
 type group struct {
-	receiver   *discovery.Receiver // nil = this gateway (IS-SEND-9)
+	receiver   *discovery.Receiver // nil = the fallback, or this gateway (IS-SEND-9)
+	fallback   backend.Backend     // nil = none
 	outbound   *snapshot.Outbound  // settings of the policy; nil = none
 	domains    []string
 	recipients []*recipient
@@ -70,7 +72,7 @@ func (s *Sender) route(ctx context.Context, m *message, recipients []*recipient)
 	}
 	_ = find.Wait()
 
-	groups := s.byReceiver(ctx, order)
+	groups := s.byReceiver(ctx, m, order)
 	if len(local.recipients) > 0 {
 		groups = append(groups, local)
 	}
@@ -106,7 +108,7 @@ func (s *Sender) admit(m *message, r *recipient, domain string) (*snapshot.Outbo
 
 // byReceiver joins destinations whose receiver is the same, and settles those that have none. Different credentials
 // are different receivers (Receiver.Key).
-func (s *Sender) byReceiver(ctx context.Context, found []*destination) []*group {
+func (s *Sender) byReceiver(ctx context.Context, m *message, found []*destination) []*group {
 	var groups []*group
 	index := make(map[string]*group)
 	for _, d := range found {
@@ -118,7 +120,11 @@ func (s *Sender) byReceiver(ctx context.Context, found []*destination) []*group 
 			s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "no receiver found", slog.String("peer", d.domain),
 				slog.String("reason", reason), slog.Int("recipients", len(d.recipients)), slog.Any("cause", d.err))
 			for _, r := range d.recipients {
-				r.settle(status, description)
+				if errors.Is(d.err, discovery.ErrNoService) {
+					m.withoutService(r, status, description)
+				} else {
+					r.settle(status, description)
+				}
 			}
 			continue
 		}
@@ -134,7 +140,7 @@ func (s *Sender) byReceiver(ctx context.Context, found []*destination) []*group 
 	return groups
 }
 
-// noReceiver tells transient failures of discovery from final ones (IS-SEND-6, and IS-SEND-7 without a fallback).
+// noReceiver tells transient failures of discovery from final ones (IS-SEND-6, IS-SEND-7).
 func noReceiver(err error) (status ischedule.RequestStatus, reason, description string) {
 	var refused *netguard.RefusedError
 	switch {

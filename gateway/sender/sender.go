@@ -1,6 +1,6 @@
 // Package sender is the outbound pipeline: a submitted message is judged by the iTIP rules, its recipients are
-// grouped by iSchedule Receiver, each group's request is signed and posted, and the answers are merged per recipient.
-// IS-SEND, D05 §3.1 and §6.
+// grouped by iSchedule Receiver, each group's request is signed and posted, those without iSchedule are left to the
+// domain's fallback, and the answers are merged per recipient. IS-SEND, D05 §3.1 and §6.
 //
 // It finds no receivers itself (package discovery does), authenticates no submitter (package submission does), and
 // keeps nothing: a message that could not be handed over now is answered 5.1 and forgotten.
@@ -99,24 +99,32 @@ type Submission struct {
 	Request   *ischedule.Request
 	// NoFallback: what has no iSchedule gets 5.2, because the submitter has another way itself, its own mail.
 	NoFallback bool
+	// Owed: the answer to a question that was put to the Originator (backend.Result.Respond). It is sent even when it says
+	// nothing but what we wrote, because somebody asked.
+	Owed bool
 }
 
 // Send delivers to every recipient and returns one result each, in the order of the request. The error is an overall
 // refusal before anything was sent: Originator not the submitter's, not iTIP, parties that do not match.
 //
 // The body goes out as it was submitted, save that line ends become CRLF, with exactly one at the end (what is signed
-// must survive peers that normalise), and that a VFREEBUSY holds the ATTENDEEs of its request only (IS-SEND-3).
+// must survive peers that normalise), and that a VFREEBUSY holds the ATTENDEEs of its request only (IS-SEND-3). An echo
+// of what we wrote goes nowhere, and everybody has 2.0 (IS-SUB-3).
 func (s *Sender) Send(ctx context.Context, sub *Submission) (*ischedule.Response, *ischedule.Error) {
 	m, refusal := s.judge(sub)
 	if refusal != nil {
 		s.cfg.Metrics.refused(refusal)
 		return nil, refusal
 	}
+	if echo := s.swallow(ctx, sub, m); echo != nil {
+		return echo, nil
+	}
 	s.deliver(ctx, split(s.route(ctx, m, m.recipients)), m)
 	if again := m.unreached(); len(again) > 0 {
 		// IS-DISC-2: discovery puts a target that could not be connected to behind the domain's others
 		s.deliver(ctx, split(s.route(ctx, m, again)), m)
 	}
+	s.deliver(ctx, m.leftOver(), m)
 
 	results := make([]ischedule.RecipientResult, len(m.asked))
 	for i, r := range m.asked {
