@@ -171,3 +171,29 @@ func TestNothingIsSentToAddressesThatAreNeverToBeUsed(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// Failed authentications are counted over every change of configuration: they come faster than a token is guessed.
+//
+// Proves: IS-SUB-1
+func TestGuessesAreCountedOverChanges(t *testing.T) {
+	s := serve(t, nil)
+	submit := func(token string) int {
+		req, err := http.NewRequest(http.MethodPost, s.submitURL("http"), strings.NewReader(""))
+		check(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		a := do(s.client("h1"), req)
+		check(t, a.err)
+		return a.status
+	}
+	for i := range 10 {
+		if status := submit("guess-" + strings.Repeat("x", i)); status != http.StatusUnauthorized {
+			t.Fatalf("guess %d: %d", i, status)
+		}
+	}
+	next := *s.snap
+	next.Gateway.Capabilities.Serial = 8
+	check(t, s.Apply(&next))
+	if status := submit(submitToken); status != http.StatusTooManyRequests {
+		t.Errorf("%d after the change", status)
+	}
+}

@@ -64,6 +64,7 @@ func TestAnswerPerRecipient(t *testing.T) {
 		{"one that was not asked for", one("mailto:mallory@peer.example", "2.0") + one("no address", "2.0") + one("mailto:Bob@peer.example", "2.0"), "2.0", "5.1"},
 		{"the first of two answers", one("mailto:Bob@peer.example", "3.8") + one("mailto:bob@peer.example", "2.0") + one("eve@peer.example", "2.0"), "3.8", "2.0"},
 		{"a status that is none", one("mailto:Bob@peer.example", "fine") + one("eve@peer.example", "2.0"), "5.1", "2.0"},
+		{"CalendarServer: pending, and one it could not connect to", one("mailto:Bob@peer.example", "1.0;Scheduling message send is pending") + one("mailto:eve@peer.example", "5.1;Service unavailable"), "1.0;Scheduling message send is pending", "5.1;Service unavailable"},
 		{"a status we do not know", one("mailto:Bob@peer.example", "2.8;Scheduled in part") + one("eve@peer.example", "9.9"), "2.8;Scheduled in part", "9.9"},
 	}
 	for _, test := range tests {
@@ -76,6 +77,21 @@ func TestAnswerPerRecipient(t *testing.T) {
 				t.Errorf("recipients %q and %q", got[0].Recipient, got[1].Recipient)
 			}
 		})
+	}
+}
+
+// TestMediaTypesOfAnswers: an answer is read for what it is, in every media type that peers call it, and without one.
+//
+// Proves: IS-SEND-5
+func TestMediaTypesOfAnswers(t *testing.T) {
+	davical := `<?xml version="1.0" encoding="utf-8" ?>
+<I:schedule-response xmlns:I="urn:ietf:params:xml:ns:ischedule"><I:response><I:recipient>mailto:bob@peer.example</I:recipient><I:request-status>2.0;delivered</I:request-status></I:response>
+<I:response><I:recipient>mailto:eve@peer.example</I:recipient><I:request-status>3.7</I:request-status></I:response></I:schedule-response>`
+	for _, mediaType := range []string{"application/xml; charset=utf-8", `text/xml; charset="utf-8"`, "text/xml", "application/octet-stream", ""} {
+		got := answered(t, twoGuests, 200, http.Header{"Content-Type": {mediaType}}, davical)
+		if got[0].Status.String() != "2.0;delivered" || got[1].Status.String() != "3.7" {
+			t.Errorf("%q: bob %s, eve %s", mediaType, got[0].Status, got[1].Status)
+		}
 	}
 }
 
@@ -142,10 +158,11 @@ func TestOverallFailure(t *testing.T) {
 		{"a Retry-After that is none", 503, http.Header{"Retry-After": {"soon\x00"}}, "", "5.1", "HTTP 503"},
 		{"408", 408, nil, "", "5.1", "HTTP 408"},
 		{"502", 502, nil, "<html>bad gateway</html>", "5.1", "HTTP 502"},
-		{"DAViCal: no signature", 403, plain, "Signature missing\n", "3.8", "Signature missing"},
-		{"DAViCal: bad signature", 412, plain, "Signature not valid", "3.8", "HTTP 412"},
-		{"DAViCal: key trouble", 400, plain, "No key found", "5.3", "No key found"},
-		{"DAViCal: no component=", 500, plain, "Unknown component", "5.1", "HTTP 500"},
+		{"DAViCal: no signature", 403, plain, "DKIM signature missing", "3.8", "DKIM signature missing"},
+		{"DAViCal: a signature it cannot read", 412, plain, "DKIM signature invalid \nbad query method\n", "3.8", "DKIM signature invalid"},
+		{"DAViCal: a signature that does not hold", 412, plain, "DKIM signature validation failed(Signature verification ERROR)\\nbody hash mismatch", "3.8", "body hash mismatch"},
+		{"DAViCal: key trouble", 400, plain, "DKIM signature validation failed(DNS ERROR)", "5.3", "DNS ERROR"},
+		{"DAViCal: no component=", 500, plain, "The application program does not understand that request.", "5.1", "HTTP 500"},
 		{"401", 401, nil, "", "3.8", "HTTP 401"},
 		{"404", 404, nil, "", "5.2", "HTTP 404"},
 		{"405", 405, nil, "", "5.2", "HTTP 405"},
@@ -220,6 +237,7 @@ func TestFreeBusyAnswerIsChecked(t *testing.T) {
 		want string // the data passed on; "" = refused
 	}{
 		{"good", good, good},
+		{"Cyrus: never busy", strings.Replace(good, "FREEBUSY;FBTYPE=BUSY:20261125T090000Z/20261125T100000Z\r\n", "", 1), strings.Replace(good, "FREEBUSY;FBTYPE=BUSY:20261125T090000Z/20261125T100000Z\r\n", "", 1)},
 		{"another spelling of the attendee", busy("MAILTO:Bob@PEER.example"), busy("MAILTO:Bob@PEER.example")},
 		{"LF line ends", strings.ReplaceAll(good, "\r\n", "\n"), good},
 		{"control characters", busy(bob, "COMMENT:a\u009b2Jb\u202ec"), busy(bob, "COMMENT:a2Jbc")},

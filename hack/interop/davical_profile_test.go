@@ -37,7 +37,6 @@ func TestDAViCalAsPeer(t *testing.T) {
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
-		t.Logf("%+v", answer.Results)
 		return answer
 	}
 	event := func(uid, attendee string) string {
@@ -62,6 +61,15 @@ func TestDAViCalAsPeer(t *testing.T) {
 		answer := send(t, profile, event("two", "mailto:bob@peer.example"), "mailto:nobody@peer.example", "mailto:bob@peer.example")
 		if answer.Results[0].Status.Code != "3.7" || answer.Results[1].Status.Code != "2.0" {
 			t.Errorf("%+v", answer.Results)
+		}
+	})
+	t.Run("a question about free time", func(t *testing.T) {
+		question := lines("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//interop//EN", "METHOD:REQUEST", "BEGIN:VFREEBUSY", "UID:fb-2",
+			"DTSTAMP:20261122T110000Z", "DTSTART:20261125T000000Z", "DTEND:20261126T000000Z", "ORGANIZER:mailto:alice@example.org",
+			"ATTENDEE:mailto:bob@peer.example", "END:VFREEBUSY", "END:VCALENDAR")
+		answer := send(t, profile, question, "mailto:bob@peer.example")
+		if r := answer.Results[0]; r.Status.Code != "2.0" || !strings.Contains(string(r.CalendarData), "UID:fb-2") {
+			t.Errorf("%s %s\n%s", r.Status, r.Description, r.CalendarData)
 		}
 	})
 	t.Run("without the profile", func(t *testing.T) {
