@@ -15,8 +15,7 @@ var errAuthFailed = &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5
 
 // mayAuthenticate says whether credentials may cross this connection (RFC 4954 §4).
 func (s *session) mayAuthenticate() bool {
-	_, secure := s.client.TLSConnectionState()
-	return secure || s.conn.source().IsLoopback()
+	return s.phase.secure || s.conn.source().IsLoopback()
 }
 
 // AuthMechanisms are those that EHLO offers.

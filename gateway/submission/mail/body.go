@@ -46,9 +46,6 @@ func (b *body) read(r io.Reader) ([]byte, *smtp.SMTPError) {
 		checked = len(mail)
 		switch {
 		case ends:
-			if n := len(mail); n > 0 && mail[n-1] != '\n' {
-				mail = append(mail, '\r', '\n') // it came by BDAT; DATA knows no other lines
-			}
 			return mail, nil
 		case err != nil:
 			return nil, readFailure(err)

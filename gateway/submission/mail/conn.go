@@ -11,20 +11,11 @@ import (
 // every command, and none is later than the limit.
 type conn struct {
 	net.Conn
-	closed chan struct{} // closed with it
-	once   sync.Once
-	busy   bool // a mail is being taken; guarded by the Server's mutex
+	busy bool // a mail is being taken; guarded by the Server's mutex
 
 	mu    sync.Mutex
 	limit time.Time // zero = none
 	ended bool      // the limit is final
-}
-
-func newConn(c net.Conn) *conn { return &conn{Conn: c, closed: make(chan struct{})} }
-
-func (c *conn) Close() error {
-	defer c.once.Do(func() { close(c.closed) })
-	return c.Conn.Close()
 }
 
 // SetReadDeadline sets t, or the limit where that is earlier.
@@ -62,21 +53,3 @@ func (c *conn) source() netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-// lone is the net.Listener that gives an smtp.Server its one connection.
-type lone struct {
-	conn  *conn
-	given bool
-}
-
-func (l *lone) Accept() (net.Conn, error) {
-	if !l.given {
-		l.given = true
-		return l.conn, nil
-	}
-	<-l.conn.closed
-	return nil, net.ErrClosed
-}
-
-func (l *lone) Close() error   { return nil }
-func (l *lone) Addr() net.Addr { return l.conn.LocalAddr() }

@@ -82,9 +82,12 @@ func (d *delivery) notify(ctx context.Context) *smtp.SMTPError {
 		return nil
 	}
 	text, err := imip.ComposeReport(report)
-	if err != nil {
+	if err != nil { // the sender has no address that could be told
 		d.reason, d.cause = "report", err
-		return answer(451, smtp.EnhancedCode{4, 3, 0}, "no notification could be written about a recipient that was refused")
+		for _, r := range told {
+			d.attempt.of(r).state = unreported
+		}
+		return nil
 	}
 	e := &smarthost.Envelope{To: []string{d.from}, UTF8: d.utf8, Binary: bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })}
 	if err := d.cfg.Relay.Send(ctx, e, text); err != nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 // Source gives the Handler of the moment, nil = nothing is served now (421), and release, never nil, to be called when the Handler
@@ -18,7 +20,7 @@ import (
 type Source func() (h *Handler, release func())
 
 // Server speaks SMTP on one listener, over every change of configuration: EHLO with STARTTLS, AUTH PLAIN and LOGIN, SIZE,
-// 8BITMIME, SMTPUTF8, DSN (RFC 3461), PIPELINING and CHUNKING. Each connection keeps the bounds it began with.
+// 8BITMIME, SMTPUTF8, DSN (RFC 3461) and PIPELINING. Each connection keeps the bounds it began with.
 type Server struct {
 	cfg    ServerConfig
 	ctx    context.Context // of the mail being taken
@@ -82,7 +84,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			}
 			return err
 		}
-		s.accept(newConn(c))
+		s.accept(&conn{Conn: c})
 	}
 }
 
@@ -105,8 +107,7 @@ func (s *Server) accept(c *conn) {
 	})
 }
 
-// converse speaks with one client until the connection ends. The library cannot change its bounds while it serves, so
-// each connection has an smtp.Server of its own.
+// converse speaks with one client until the connection ends: in clear, and after STARTTLS once more from the beginning.
 func (s *Server) converse(c *conn) {
 	c.until(time.Now().Add(strangerTimeout))
 	h, release := s.cfg.Source()
@@ -116,21 +117,36 @@ func (s *Server) converse(c *conn) {
 		_, _ = fmt.Fprint(c, "421 4.3.2 no mail is taken here now\r\n")
 		return
 	}
-	server := smtp.NewServer(smtp.BackendFunc(func(client *smtp.Conn) (smtp.Session, error) {
-		return &session{server: s, conn: c, client: client}, nil
-	}))
-	server.Domain = h.gateway().Host
-	server.MaxMessageBytes = h.bounds().MaxMessageBytes
-	server.MaxRecipients = h.bounds().MaxRecipients
+	host, bounds := h.gateway().Host, *h.bounds()
 	release()
+	offered := s.cfg.TLS()
+	clear := newPhase(c)
+	s.speak(c, clear, host, bounds, offered)
+	if !clear.upgrading {
+		return
+	}
+	safe := newPhase(tls.Server(c, offered))
+	safe.secure = true
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	s.speak(c, safe, host, bounds, nil) // the first read shakes hands
+}
+
+// speak runs the library on one phase of a connection. It cannot change its bounds while it serves, so every phase has
+// an smtp.Server of its own.
+func (s *Server) speak(c *conn, p *phase, host string, bounds snapshot.SMTPSubmission, offered *tls.Config) {
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+		return &session{server: s, conn: c, phase: p}, nil
+	}))
+	server.Domain = host
+	server.MaxMessageBytes, server.MaxRecipients = bounds.MaxMessageBytes, bounds.MaxRecipients
 	server.MaxLineLength = maxLine
 	server.ReadTimeout, server.WriteTimeout = commandTimeout, writeTimeout
-	server.TLSConfig = s.cfg.TLS()
-	server.AllowInsecureAuth = true // the session decides: from loopback only
+	server.TLSConfig = offered
+	server.AllowInsecureAuth = true // the session decides
 	server.EnableSMTPUTF8, server.EnableDSN = true, true
 	server.ErrorLog = libraryLog{s.cfg.Log}
-	_ = server.Serve(&lone{conn: c})
-	_ = server.Shutdown(context.Background()) // the connection is closed; this waits for its goroutine
+	_ = server.Serve(p)
+	_ = server.Shutdown(context.Background()) // the phase is over; this waits for its goroutine
 }
 
 // begin says whether a mail may still be taken. Balance true with done.

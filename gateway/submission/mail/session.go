@@ -15,12 +15,11 @@ import (
 	"github.com/calfed/calfed/gateway/submission"
 )
 
-// session is one client between two greetings. The library calls Data in a goroutine of its own when the mail comes by
-// BDAT, with RSET possible at the same time.
+// session is one client in one phase. The library calls Data in a goroutine of its own when a mail comes by BDAT.
 type session struct {
 	server *Server
 	conn   *conn
-	client *smtp.Conn
+	phase  *phase
 
 	mu          sync.Mutex
 	handler     *Handler            // that knew the client
@@ -33,6 +32,7 @@ var (
 	errAuthRequired = &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "authentication is required"}
 	errChanged      = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "the configuration has changed: connect again"}
 	errClosing      = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "the gateway is ending: connect again"}
+	errNoChunks     = &smtp.SMTPError{Code: 502, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "CHUNKING is not offered: use DATA"}
 	errNoMail       = &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "no mail was begun"}
 	errInternal     = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "internal error"}
 )
@@ -44,7 +44,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case len(s.acting) == 0:
+	case len(s.acting) == 0 || s.phase.upgrading: // RFC 3207 §4.2: nothing in clear counts any more
 		return errAuthRequired
 	case h != s.handler: // who may do what is another question now
 		s.conn.end(time.Now())
@@ -109,7 +109,10 @@ func (s *session) Data(r io.Reader) error {
 	t, known := s.transaction, s.handler
 	s.transaction = nil
 	s.mu.Unlock()
-	if t == nil {
+	if _, chunks := r.(*io.PipeReader); chunks {
+		return errNoChunks // the library takes the end of a connection for the end of a chunk, and half a mail for a mail
+	}
+	if t == nil || s.phase.upgrading {
 		return errNoMail
 	}
 	if !s.server.begin(s.conn) {
