@@ -46,7 +46,7 @@ func Compose(d *Draft) (mail []byte, utf8 bool, err error) {
 		{"MIME-Version", "1.0"},
 	}
 	if d.AuthResult != "" {
-		fields = append([]field{{"Authentication-Results", d.Host + "; " + oneLine(d.AuthResult)}}, fields...)
+		fields = append([]field{{"Authentication-Results", d.Host + "; " + d.AuthResult}}, fields...)
 	}
 	mail, err = multipart("alternative", nil, id, fields, []piece{
 		{"text/plain; charset=UTF-8", "quoted-printable", []byte(l.text())},
@@ -93,11 +93,6 @@ func named(name string, a cua.Address) string {
 
 func ascii(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7f }) < 0
-}
-
-// oneLine keeps what comes from elsewhere from being two header fields.
-func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 }
 
 type field struct{ name, value string }

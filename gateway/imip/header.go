@@ -43,9 +43,6 @@ func splitHeader(mail []byte, maxLines int) (h textproto.Header, raw, body []byt
 			return h, nil, nil, errHeader
 		}
 		if text[0] == ' ' || text[0] == '\t' {
-			if lines == 1 {
-				return h, nil, nil, errHeader
-			}
 			continue
 		}
 		if bytes.IndexByte(text, ':') < 1 {

@@ -64,9 +64,6 @@ func (p *parts) messages(kind string) ([][]byte, error) {
 			continue
 		}
 		param := strings.ToUpper(leaf.params["method"])
-		if param == "PUBLISH" {
-			continue
-		}
 		body, err := leaf.content()
 		if err != nil {
 			if param == "" {

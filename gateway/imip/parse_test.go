@@ -19,7 +19,7 @@ import (
 
 const head = "From: Ada <ada@sender.example>\r\nTo: grace@receiver.example\r\nMessage-ID: <1@sender.example>\r\nMIME-Version: 1.0\r\n"
 
-// mime makes an entity of header lines and a body.
+// entity is a mail's or a part's last header lines and its body.
 func entity(contentType, encoding, body string) string {
 	s := "Content-Type: " + contentType + "\r\n"
 	if encoding != "" {
@@ -147,6 +147,7 @@ func TestParseRefuses(t *testing.T) {
 		{"PUBLISH", head + entity("text/calendar; method=PUBLISH", "8bit", published), ""},
 		{"PUBLISH in METHOD alone", head + entity("text/calendar", "8bit", published), ""},
 		{"no METHOD", head + entity("text/calendar", "8bit", strings.Replace(body, "METHOD:REQUEST\r\n", "", 1)), ""},
+		{"METHOD in a component", head + entity("text/calendar", "8bit", strings.Replace(strings.Replace(body, "METHOD:REQUEST\r\n", "", 1), "SUMMARY:", "METHOD:REQUEST\r\nSUMMARY:", 1)), ""},
 		{"encrypted", head + multi("encrypted; protocol=\"application/pgp-encrypted\"", "b", entity(calendarType, "8bit", body)), ""},
 		{"S/MIME", head + entity("application/pkcs7-mime; smime-type=enveloped-data", "base64", b64(body)), ""},
 		{"a forwarded invitation", head + multi("mixed", "b", plainPart, "Content-Type: message/rfc822\r\n\r\n"+head+entity(calendarType, "8bit", body)), ""},
@@ -159,6 +160,7 @@ func TestParseRefuses(t *testing.T) {
 		{"two messages", head + multi("mixed", "b", entity(calendarType, "8bit", body), entity(calendarType, "8bit", other)), "several-messages"},
 		{"two attachments", head + multi("mixed", "b", entity("application/ics", "8bit", body), entity("application/ics", "8bit", other)), "several-messages"},
 		{"method and METHOD differ", head + entity("text/calendar; method=CANCEL", "8bit", body), "method-mismatch"},
+		{"PUBLISH that would be a REQUEST", head + entity("text/calendar; method=PUBLISH", "8bit", body), "method-mismatch"},
 		{"method without METHOD", head + entity(calendarType, "8bit", strings.Replace(body, "METHOD:REQUEST\r\n", "", 1)), "method-mismatch"},
 		{"broken iCalendar", head + entity(calendarType, "8bit", strings.Replace(body, "END:VEVENT\r\n", "", 1)), "component-end"},
 		{"no UID", head + entity(calendarType, "8bit", strings.Replace(body, "UID:1@sender.example\r\n", "", 1)), "uid-missing"},
@@ -197,6 +199,7 @@ func TestParseReadsTheSender(t *testing.T) {
 		{"From: =?klingon?q?Q=E9?= <ada@sender.example>\r\n", "ada@sender.example"},
 		{"From: ada@sender.example, bob@sender.example\r\n", ""},
 		{"From: nobody\r\n", ""},
+		{"From: ada@sender.example\r\nFrom: bob@sender.example\r\n", ""},
 		{"", ""},
 	} {
 		m, err := imip.Parse([]byte(tt.from+body), itip.Limits{}, 0)

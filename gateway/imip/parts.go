@@ -35,7 +35,7 @@ func (p *parts) walk(h *textproto.Header, body []byte, depth int) *Error {
 	}
 	kind, params := mediaType(h)
 	switch {
-	case kind == "multipart/encrypted", kind == "multipart/report", strings.HasPrefix(kind, "message/"):
+	case kind == "multipart/encrypted", kind == "multipart/report":
 		return nil
 	case !strings.HasPrefix(kind, "multipart/"):
 		p.leaves = append(p.leaves, part{kind, params, *h, body})

@@ -67,7 +67,7 @@ func originalSubject(h *textproto.Header) string {
 
 // printable is text in one line without control characters, of bounded length.
 func printable(s string, limit int) string {
-	s = strings.ToValidUTF8(oneLine(s), "")
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if r := []rune(s); len(r) > limit {
 		return string(r[:limit]) + "…"
 	}

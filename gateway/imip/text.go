@@ -90,8 +90,12 @@ func (l *letter) occasions() {
 	first := &l.about.Instances[0]
 	l.occasion(first)
 	l.row("Repeats", l.about.Rule)
-	l.row("Not on", dates(l.about.Excluded, first))
-	l.row("Also on", dates(l.about.Additional, first))
+	l.row("Not on", dates(l.about.Excluded, longDate))
+	layout := longDate
+	if !first.AllDay {
+		layout += ", " + clockTime
+	}
+	l.row("Also on", dates(l.about.Additional, layout))
 	for i := range l.about.Instances[1:] {
 		l.override(&l.about.Instances[1+i])
 	}
@@ -140,15 +144,15 @@ func (l *letter) override(o *itip.Occasion) {
 	l.row("Changed", said)
 }
 
-// dates lists days, told on the clock of the first occasion.
-func dates(list []time.Time, o *itip.Occasion) string {
+// dates lists days or times, told on the clock of the first occasion.
+func dates(list []time.Time, layout string) string {
 	var said []string
 	for i, t := range list {
 		if i == maxDates {
 			said = append(said, fmt.Sprintf("and %d more", len(list)-maxDates))
 			break
 		}
-		said = append(said, t.Format(longDate))
+		said = append(said, t.Format(layout))
 	}
 	return strings.Join(said, "\n")
 }
