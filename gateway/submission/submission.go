@@ -153,9 +153,13 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 	if failure != nil {
 		return "", failure
 	}
+	stranger := ischedule.NewError(ischedule.OriginatorDenied, "originator-domain", "these credentials are not for the Originator's domain")
 	as := who.actingFor(parsed.Originator.Domain())
 	if as == nil {
-		return "", ischedule.NewError(ischedule.OriginatorDenied, "originator-domain", "these credentials are not for the Originator's domain")
+		as = who.davical()
+	}
+	if as == nil {
+		return "", stranger
 	}
 	if parsed.Body, failure = h.readBody(w, req); failure != nil {
 		return as.name, failure
@@ -168,6 +172,11 @@ func (h *Handler) submit(w http.ResponseWriter, req *http.Request, source netip.
 		if answer != nil {
 			answer.Write(w)
 			return as.name, nil
+		}
+		if as.signature.IsDraft01() {
+			if as = who.forOrganizer(parsed); as == nil {
+				return who.davical().name, stranger
+			}
 		}
 	}
 	response, failure := h.cfg.Sender.Send(req.Context(), &sender.Submission{Submitter: as.name, Domain: as.domain, Request: parsed})

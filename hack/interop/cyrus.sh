@@ -105,7 +105,7 @@ if 'gateway' not in users: sys.exit()
 m=imaplib.IMAP4('127.0.0.1',port); m.login('cyrusadm','pwcyrusadm')
 for u in users:
     for b in ('', '/Default', '/Inbox', '/Outbox'):
-        typ, said = m.setacl('user/%s/#calendars%s@%s'%(u,b,domain), 'gateway@'+domain, 'lrswipkxtecdan9')
+        typ, said = m.setacl('user/%s/#calendars%s@%s'%(u,b,domain), 'gateway@'+domain, 'lrswipkxtecdan789')
         if typ != 'OK': sys.exit('%s %s: %s'%(u,b,said))
 m.logout()
 P
