@@ -26,7 +26,7 @@ func TestFind(t *testing.T) {
 		{"in another calendar", map[string]string{other + "x.ics": stored}, other + "x.ics"},
 		{"in both", map[string]string{other + "x.ics": stored, calendarOfAlice + "y.ics": stored}, calendarOfAlice + "y.ics"},
 		{"folded", map[string]string{other + "x.ics": strings.Replace(stored, "UID:meeting-1@", "UID;X-A=b:meet\r\n ing-1@", 1)}, other + "x.ics"},
-		{"the UID of an alarm", map[string]string{other + "x.ics": strings.NewReplacer("UID:meeting-1@sender.example", "UID:else", "END:VEVENT", "BEGIN:VALARM\r\nUID:meeting-1@sender.example\r\nACTION:AUDIO\r\nTRIGGER:PT0M\r\nEND:VALARM\r\nEND:VEVENT").Replace(stored)}, ""},
+		{"the UID of an alarm", map[string]string{other + "x.ics": strings.NewReplacer("UID:meeting-1@sender.example", "UID:else", "BEGIN:VEVENT", "BEGIN:VEVENT\r\nBEGIN:VALARM\r\nUID:meeting-1@sender.example\r\nACTION:AUDIO\r\nTRIGGER:PT0M\r\nEND:VALARM").Replace(stored)}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake(t)
