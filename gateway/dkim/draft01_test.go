@@ -57,8 +57,12 @@ func TestDraft01OfDAViCal(t *testing.T) {
 		{"t= moved", replace("t=1795349441", "t=1795349442"), dkim.ReasonBadSignature},
 		{"Recipient is not signed", replace(":Recipient:", ":"), dkim.ReasonHeaders},
 		{"a name twice", replace(":Recipient:", ":Recipient:recipient:"), dkim.ReasonHeaders},
-		{"a hop-by-hop field is signed", replace(":Recipient:", ":Recipient:Connection:"), dkim.ReasonHeaders},
+		{"a hop-by-hop field is signed", func(value *string, h http.Header, body *[]byte) {
+			field("Connection", "close")(value, h, body)
+			replace(":Recipient:", ":Recipient:Connection:")(value, h, body)
+		}, dkim.ReasonHeaders},
 		{"the profile of draft-05", replace("c=simple-http", "c=ischedule-relaxed/simple"), dkim.ReasonCanonicalization},
+		{"another algorithm of draft-05", replace("a=rsa-sha256", "a=ed25519-sha256"), dkim.ReasonAlgorithm},
 		{"rsa-sha1", replace("a=rsa-sha256", "a=rsa-sha1"), dkim.ReasonAlgorithm},
 		{"i= elsewhere", replace("q=dns/txt", "i=@example.org; q=dns/txt"), dkim.ReasonIdentity},
 	} {

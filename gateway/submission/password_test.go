@@ -118,6 +118,9 @@ func TestPassword(t *testing.T) {
 		if acting, wait := h.Password(here, "kalender", passwordShared); wait <= 0 || len(acting) > 0 {
 			t.Errorf("%s: a right guess after many: %v, wait %v", name, acting, wait)
 		}
+		if _, wait := h.Password(netip.MustParseAddr("::ffff:192.0.2.7"), "kalender", passwordShared); wait <= 0 {
+			t.Errorf("%s: the same place in IPv6 spelling need not wait", name)
+		}
 		if w := serve(h, post()); w.Code != 429 {
 			t.Errorf("%s, over HTTP from the same address: %d", name, w.Code)
 		}
@@ -126,7 +129,7 @@ func TestPassword(t *testing.T) {
 		}
 	}
 	clock = clock.Add(time.Minute)
-	if acting, wait := h.Password(netip.MustParseAddr("::ffff:192.0.2.7"), "kalender", passwordShared); wait != 0 || len(acting) != 2 {
+	if acting, wait := h.Password(here, "kalender", passwordShared); wait != 0 || len(acting) != 2 {
 		t.Errorf("a minute later: %v, wait %v", acting, wait)
 	}
 }

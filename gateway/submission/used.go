@@ -8,7 +8,7 @@ import (
 	"github.com/calfed/calfed/gateway/ischedule"
 )
 
-// maxUsed is how many signatures are remembered at once: some 6 MiB, and 18 messages a second for an hour.
+// maxUsed is how many signatures are remembered at once: some 30 MiB with the answers, and 18 messages a second for an hour.
 const maxUsed = 1 << 16
 
 // usedSignatures remembers signatures for as long as they would be accepted. Only those of submitters come here, so that no
