@@ -190,8 +190,8 @@ func TestHostileObjects(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := "DESCRIPTION:"
-		for i := range 80 { // one of them comes to stand behind a soft line break
-			text += strings.Repeat("x", i) + "--" + params["boundary"] + `\n`
+		for i := range 20 { // one of them comes to stand behind a soft line break
+			text += strings.Repeat("x", 60+i) + "--" + params["boundary"] + `\n`
 		}
 		b := compose(t, replace("DESCRIPTION:", text))
 		if _, parts := open(t, b); len(parts) != 2 {

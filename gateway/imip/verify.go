@@ -177,8 +177,8 @@ func framed(h *textproto.Header, body []byte) bool {
 		if text == "" || text == preamble {
 			continue
 		}
-		is, last := delimiter(line, params["boundary"])
-		return is && !last
+		is, _ := delimiter(line, params["boundary"])
+		return is
 	}
 	return false
 }

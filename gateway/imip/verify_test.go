@@ -150,6 +150,7 @@ func TestSender(t *testing.T) {
 		want string
 	}{
 		{"signed", signed(t, withSender, "sender.example", "ed", "ed", names("From", "Sender", "Content-Type")), "sender.example by dkim d=sender.example"},
+		{"another of the domain", signed(t, replaced(withSender, "Sender: ada", "Sender: bob"), "sender.example", "ed", "ed", names("From", "Sender", "Content-Type")), "from-mismatch"},
 		{"put on afterwards", append([]byte("Sender: ada@sender.example\r\n"), signed(t, other, "sender.example", "ed", "ed")...), "not-proven"},
 		{"vouched for by From's domain only", signed(t, withSender, "evil.example", "ed", "other", names("From", "Sender", "Content-Type")), "not-proven"},
 		{"Authentication-Results do not speak of Sender", results(withSender, "mx.receiver.example; dmarc=pass header.from=sender.example; dkim=pass header.d=sender.example"), "not-proven"},
