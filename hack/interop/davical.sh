@@ -2,9 +2,10 @@
 # A real DAViCal as Debian ships it (install.sh beside this file) as CalDAV and old-style iSchedule server.
 #   davical.sh up DIR DOMAIN HTTP_PORT PG_PORT USER...   users log in as USER with password pwUSER; address mailto:USER@DOMAIN
 #   davical.sh down DIR
-# CalDAV homes: http://127.0.0.1:HTTP_PORT/caldav.php/USER/ (calendar, .in, .out); the administrator, who may write for everybody,
-# is admin with password pwadmin. iSchedule: POST http://127.0.0.1:HTTP_PORT/.well-known/ischedule (draft-01), signed with
-# DIR/dkim.key (made unless it is there), selector cal.
+# A USER called gateway may read and write everybody's calendars; so may the administrator, admin with password pwadmin.
+# CalDAV homes: http://127.0.0.1:HTTP_PORT/caldav.php/USER/ (calendar, .in, .out).
+# iSchedule: POST http://127.0.0.1:HTTP_PORT/.well-known/ischedule (draft-01), signed with DIR/dkim.key (made unless it is there),
+# selector cal.
 # Put into DIR before `up`: resolv.conf, when it shall ask another DNS server (port 53 only); ca.pem, when it shall trust another CA.
 # The database is a private cluster below DIR; PHP runs in a mount namespace of its own; loopback only.
 # DIR and its parents must be readable by the user postgres.
@@ -45,6 +46,10 @@ foreach ($users as $i => $u) {
   foreach ([['calendar','t','urn:ietf:params:xml:ns:caldav:calendar'], ['.in','f','urn:ietf:params:xml:ns:caldav:schedule-inbox'], ['.out','f','urn:ietf:params:xml:ns:caldav:schedule-outbox']] as [$col, $cal, $type])
     pg_query_params($db, "INSERT INTO collection (user_no,parent_container,dav_name,dav_etag,dav_displayname,is_calendar,is_addressbook,created,modified,resourcetypes,collection_id) VALUES ($1,$2,$3,md5($3),$4,$5,'f',now(),now(),$6,nextval('dav_id_seq'))", [$n, "/$u/", "/$u/$col/", "$u $col", $cal, "<DAV::collection/><$type/>"]);
 }
+$gateway = array_search('gateway', $users);
+foreach ($users as $i => $u)
+  if ($gateway !== false && $i !== $gateway)
+    pg_query_params($db, "INSERT INTO grants (by_principal,to_principal,privileges,is_group) VALUES ($1,$2,privilege_to_bits(ARRAY['read','write']),FALSE)", [3000 + $i, 3000 + $gateway]);
 P
 php "$D/users.php" "$D/sock" "$PG" "$DOMAIN" "$@"
 # what DAViCal's example for web servers does: /.well-known/* and /caldav.php/* go to caldav.php

@@ -73,8 +73,7 @@ func startDAViCal(t *testing.T) *real {
 	return &real{
 		profile: snapshot.ProfileDAViCal, base: "http://127.0.0.1:" + http,
 		config: snapshot.CalDAV{
-			URL: "http://127.0.0.1:" + http + "/caldav.php/", Username: "admin", Password: "pwadmin",
-			PrincipalTemplate: "/caldav.php/{local}/",
+			URL: "http://127.0.0.1:" + http + "/caldav.php/", Username: "gateway", Password: "pwgateway",
 		},
 		calendar: func(user, name string) string { return "/caldav.php/" + user + "/" + name + "/" },
 		fixed:    "calendar",
