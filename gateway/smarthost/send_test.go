@@ -25,7 +25,8 @@ func TestEnvelope(t *testing.T) {
 			s := serve(t, mode)
 			e := &smarthost.Envelope{
 				From: "alice@example.org", To: []string{"bob@peer.example", "odd \"one\"@peer.example"}, ID: "id+1 =x", Return: "HDRS",
-				Notify: map[string][]string{"bob@peer.example": {"failure", "DELAY"}},
+				Notify:   map[string][]string{"bob@peer.example": {"failure", "DELAY"}},
+				Original: map[string]string{"odd \"one\"@peer.example": "rfc822;list+one@example.org"},
 			}
 			mail := []byte("Subject: Plan\r\n\r\nHello\r\n")
 			if err := newClient(t, s.Port(), mode).Send(t.Context(), e, mail); err != nil {
@@ -37,7 +38,7 @@ func TestEnvelope(t *testing.T) {
 				ToOptions: []smtp.RcptOptions{{
 					Notify:                []smtp.DSNNotify{smtp.DSNNotifyFailure, smtp.DSNNotifyDelayed},
 					OriginalRecipientType: smtp.DSNAddressTypeRFC822, OriginalRecipient: "bob@peer.example",
-				}, {}},
+				}, {OriginalRecipientType: smtp.DSNAddressTypeRFC822, OriginalRecipient: "list+one@example.org"}},
 			}
 			if want.Secure {
 				want.User = username

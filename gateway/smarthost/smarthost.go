@@ -26,6 +26,8 @@ type Envelope struct {
 	ID     string              // ENVID (RFC 3461), "" = none
 	Return string              // RET: "", "FULL", "HDRS"
 	Notify map[string][]string // NOTIFY by recipient, as it was asked of us; passed on when the server knows DSN
+	// Original is ORCPT by recipient, decoded: "rfc822;bob@example.org". Without one, a recipient with NOTIFY is its own.
+	Original map[string]string
 }
 
 // How long a server may take. RFC 5321 §4.5.3.2 wants 5 and 10 minutes of clients that have a queue; somebody waits for ours.

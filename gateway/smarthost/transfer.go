@@ -98,12 +98,16 @@ func (t *transfer) lacking(session *smtp.Client) string {
 // notify are the parameters of RCPT. The original recipient is named where a notification was asked for (RFC 3461 §5.2.1).
 func (t *transfer) notify(i int) *smtp.RcptOptions {
 	asked := t.envelope.Notify[t.envelope.To[i]]
-	if len(asked) == 0 {
+	kind, original, given := strings.Cut(t.envelope.Original[t.envelope.To[i]], ";")
+	if len(asked) == 0 && !given {
 		return nil
 	}
 	options := &smtp.RcptOptions{OriginalRecipient: t.to[i], OriginalRecipientType: smtp.DSNAddressTypeRFC822}
 	if !ascii(t.to[i]) {
 		options.OriginalRecipientType = smtp.DSNAddressTypeUTF8
+	}
+	if given {
+		options.OriginalRecipient, options.OriginalRecipientType = original, smtp.DSNAddressType(strings.ToUpper(kind))
 	}
 	for _, when := range asked {
 		options.Notify = append(options.Notify, smtp.DSNNotify(strings.ToUpper(when)))

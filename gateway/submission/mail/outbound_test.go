@@ -174,14 +174,15 @@ func TestParametersAreHandedOn(t *testing.T) {
 	w.login()
 	w.say("MAIL FROM:<anna@example.org> SMTPUTF8 BODY=8BITMIME RET=FULL ENVID=e1", 250)
 	w.say("RCPT TO:<bj\u00f6rn@peer.example> NOTIFY=SUCCESS,DELAY", 250)
-	w.say("RCPT TO:<cleo@far.example>", 250)
+	w.say("RCPT TO:<cleo@far.example> ORCPT=rfc822;cleo+2Blist@far.example", 250)
 	w.data(plainMail, 250)
 	got := r.relay.sent()
 	if len(got) != 1 {
 		t.Fatalf("%+v", got)
 	}
 	want := smarthost.Envelope{From: "anna@example.org", To: []string{"bj\u00f6rn@peer.example", "cleo@far.example"}, UTF8: true, Binary: true, ID: "e1", Return: "FULL",
-		Notify: map[string][]string{"bj\u00f6rn@peer.example": {"SUCCESS", "DELAY"}}}
+		Notify:   map[string][]string{"bj\u00f6rn@peer.example": {"SUCCESS", "DELAY"}},
+		Original: map[string]string{"cleo@far.example": "rfc822;cleo+list@far.example"}}
 	if diff := cmp.Diff(want, got[0].Envelope); diff != "" {
 		t.Errorf("envelope (-want +got):\n%s", diff)
 	}

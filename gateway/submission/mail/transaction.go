@@ -27,7 +27,7 @@ type recipient struct {
 	address  cua.Address // zero when a calendar knows no such address
 	domain   string      // A-label; "" for an address literal
 	notify   []string    // NOTIFY, nil when absent
-	original string      // ORCPT, "" when absent
+	original string      // ORCPT as smarthost.Envelope has it, "" when absent
 }
 
 // actingFor returns the submitter that may act for domain, or nil.
@@ -56,6 +56,12 @@ func (t *transaction) envelope(to []*recipient) *smarthost.Envelope {
 			}
 			e.Notify[r.path] = r.notify
 		}
+		if r.original != "" {
+			if e.Original == nil {
+				e.Original = make(map[string]string)
+			}
+			e.Original[r.path] = r.original
+		}
 	}
 	return e
 }
@@ -68,24 +74,20 @@ var (
 // maxPath is the length of a mailbox (RFC 5321 §4.5.3.1.3).
 const maxPath = 256
 
-// domainOf checks a mailbox as the SMTP library parsed it and returns its domain as an A-label, "" for an address literal. A local
-// part that would have to be quoted is refused: the library takes the quotes away, and nobody who hands the
-// mailbox on may have to guess where they were.
+// domainOf checks a mailbox as the SMTP library parsed it, the quotes of its local part taken away, and returns its domain as an
+// A-label, "" for an address literal.
 func domainOf(mailbox string, utf8 bool) (string, error) {
 	local, host, found := strings.Cut(mailbox, "@")
-	if !found || local == "" || host == "" || len(mailbox) > maxPath {
+	if !found || local == "" || host == "" || len(mailbox) > maxPath || strings.ContainsAny(host, " \"(),;<>\\@") {
 		return "", errMailbox
 	}
 	for _, c := range []byte(mailbox) {
 		switch {
 		case c >= 0x80 && !utf8:
 			return "", errUTF8
-		case c <= ' ' || c == 0x7f:
+		case c < ' ' || c == 0x7f:
 			return "", errMailbox
 		}
-	}
-	if strings.ContainsAny(local, `"(),:;<>[\]`) || strings.ContainsAny(host, `"(),;<>\@`) {
-		return "", errMailbox
 	}
 	if strings.HasPrefix(host, "[") {
 		return "", nil
