@@ -12,6 +12,8 @@ import (
 
 // Summary is one main component in what scheduling sees of it. It shares nothing with the bytes it was made of.
 type Summary struct {
+	UID          string // of the object, unescaped
+	Method       string // of a message, upper-case; "" = a stored object
 	RecurrenceID string // as Instance has it, "" = master
 	Sequence     int
 	PartStat     string   // of owner's own ATTENDEE line, upper-case, NEEDS-ACTION when it has none; "" when owner has no line
@@ -30,9 +32,11 @@ func Summarize(body []byte, owner cua.Address) ([]Summary, error) {
 	if err := o.read(body); err != nil {
 		return nil, err
 	}
+	uid, method := strings.Clone(o.in.msg.UID), strings.Clone(o.in.msg.Method)
 	out := make([]Summary, len(o.insts))
 	for i := range o.insts {
 		out[i] = o.summary(&o.insts[i], owner)
+		out[i].UID, out[i].Method = uid, method
 	}
 	return out, nil
 }

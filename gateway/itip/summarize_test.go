@@ -23,15 +23,15 @@ func TestSummarize(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []itip.Summary{
-		{Sequence: 3, PartStat: "ACCEPTED", Excluded: []string{"20261126T130000Z", "20261127T130000Z", "20261128T130000Z"}},
-		{RecurrenceID: "20261129T130000Z", PartStat: "NEEDS-ACTION"},
-		{RecurrenceID: "20261130T130000Z", Cancelled: true},
+		{UID: "u", Sequence: 3, PartStat: "ACCEPTED", Excluded: []string{"20261126T130000Z", "20261127T130000Z", "20261128T130000Z"}},
+		{UID: "u", RecurrenceID: "20261129T130000Z", PartStat: "NEEDS-ACTION"},
+		{UID: "u", RecurrenceID: "20261130T130000Z", Cancelled: true},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(itip.Summary{}, "Content")); diff != "" {
 		t.Error(diff)
 	}
 	cancel, err := itip.Summarize([]byte(strings.Replace(string(object), "VERSION", "METHOD:CANCEL\r\nVERSION", 1)), cua.MustParse(bob))
-	if err != nil || !cancel[0].Cancelled {
+	if err != nil || !cancel[0].Cancelled || cancel[0].Method != "CANCEL" {
 		t.Errorf("a CANCEL: %+v, %v", cancel, err)
 	}
 	var e *itip.Error
