@@ -64,7 +64,8 @@ type Tester interface {
 }
 
 // Echoes is told what a back end is about to write, so that what the calendar server sends out because of it is known for an
-// echo (IS-SUB-3). echo.Memory implements it. Call it before the write leaves: servers send while they store.
+// echo (IS-SUB-3). echo.Memory implements it. Call it before the write leaves: servers send while they store. Who makes the
+// object of a message notes both.
 type Echoes interface {
 	Wrote(owner cua.Address, object []byte)
 }

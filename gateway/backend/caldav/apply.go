@@ -48,7 +48,8 @@ func (b *Backend) applyFor(ctx context.Context, d *backend.Delivery, to cua.Addr
 		}
 		switch outcome {
 		case itip.Stored:
-			if b.echoes != nil {
+			if b.echoes != nil { // an answer that only the object has may be on its way to the organizer still
+				b.echoes.Wrote(to, d.Body)
 				b.echoes.Wrote(to, state)
 			}
 		case itip.Deleted:
