@@ -187,6 +187,24 @@ func TestNoFallbackForQuestions(t *testing.T) {
 	}
 }
 
+// TestNoFallbackWithoutAddress: a mail needs somebody whom its answer can reach.
+//
+// Proves: IS-SEND-7
+func TestNoFallbackWithoutAddress(t *testing.T) {
+	b := &slower{}
+	s, a := newSender(t, &finder{}, withFallback(b))
+	to := []string{"mailto:bob@peer.example"}
+	sub := submission(t, a, strings.Replace(invitation(to), "ORGANIZER:mailto:alice@example.org", "ORGANIZER:https://example.org/room", 1), to...)
+	sub.Request.Originator = cua.MustParse("https://example.org/room")
+	response, err := s.Send(t.Context(), sub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := response.Results[0].Status.Code; got != "5.2" || b.got != nil {
+		t.Errorf("%s, the fallback got %v", got, b.to())
+	}
+}
+
 // TestFallbackFails: what the mail server says is the status; a failure that may pass is 5.1.
 //
 // Proves: IS-SEND-6, IS-SEND-7, IS-STAT-1

@@ -167,12 +167,10 @@ func perform(conn net.Conn, replies map[string]string, hear func(string)) {
 			return
 		}
 		command, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
-		switch {
-		case data && command != ".":
+		if data && command != "." {
 			continue
-		case data:
-			data = false
-		default:
+		}
+		if !data {
 			hear(strings.TrimSpace(line))
 		}
 		data = command == "DATA" && strings.HasPrefix(replies["DATA"], "354")

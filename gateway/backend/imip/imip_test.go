@@ -300,6 +300,25 @@ func TestSigned(t *testing.T) {
 	}
 }
 
+// A mail that mentions addresses in UTF-8 says that it needs a server that takes them.
+//
+// Proves: IS-BACK-1
+func TestSMTPUTF8(t *testing.T) {
+	p := &post{}
+	b := newBackend(t, p)
+	for _, to := range []string{"mailto:bob@gw.example", "mailto:zo%C3%AB@gw.example"} {
+		if _, err := b.Deliver(t.Context(), delivery(t, "VEVENT", "REQUEST", to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []*smarthost.Envelope{
+		{From: "boss@sender.example", To: []string{"bob@gw.example"}}, {From: "boss@sender.example", To: []string{"zoë@gw.example"}, UTF8: true},
+	}
+	if diff := cmp.Diff(want, p.envelopes); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // heard notes owners, and how many mails had left by then.
 type heard struct {
 	post   *post

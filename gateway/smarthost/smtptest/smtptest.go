@@ -2,6 +2,7 @@
 package smtptest
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -46,7 +47,7 @@ type Server struct {
 
 // New starts a server on a free port of 127.0.0.1. It offers 8BITMIME, SMTPUTF8, SIZE, DSN, and AUTH over TLS.
 func New(cfg Config) (*Server, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
