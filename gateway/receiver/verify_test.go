@@ -307,6 +307,18 @@ func TestABurstCostsOneLookup(t *testing.T) {
 	})
 }
 
+// A look-up by several methods costs one token.
+//
+// Proves: IS-RECV-1
+func TestALookupOfSeveralStepsIsOne(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.snap.Gateway.Limits.KeyLookupsPerDomain = 0.01 }) // one token
+	m := invitation(t, "1")
+	m.signers[0].Query = []string{dkim.MethodWellKnown, dkim.MethodDNS}
+	if got := w.send(m); got != delivered || len(w.dns.queries()) != 2 {
+		t.Errorf("%s (%s), DNS was asked %v", got, w.reason(), w.dns.queries())
+	}
+}
+
 // A body that does not fit bh= costs no look-up, nor does an expired signature.
 //
 // Proves: IS-RECV-1

@@ -223,6 +223,28 @@ func TestSignatureCountsOnce(t *testing.T) {
 	}
 }
 
+// TestOriginatorOfOthers: only DAViCal's Originator is put right; others have said who sends.
+//
+// Proves: IS-SEND-4
+func TestOriginatorOfOthers(t *testing.T) {
+	event := strings.ReplaceAll("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//test//EN\nMETHOD:REPLY\nBEGIN:VEVENT\nUID:1\nDTSTAMP:20261122T110000Z\n"+
+		"DTSTART:20261125T140000Z\nORGANIZER:mailto:boss@sender.example\nATTENDEE;PARTSTAT=ACCEPTED:mailto:anna@sender.example\nEND:VEVENT\nEND:VCALENDAR\n", "\n", "\r\n")
+	req := signed(t)
+	value, err := (&dkim.Signer{Domain: "keys.example", Selector: "sel", Key: ownKey()}).Sign(req.Header, []byte(event), sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("DKIM-Signature", value)
+	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(event)), int64(len(event))
+	out := &recorder{}
+	if w := serve(signedHandler(t, out, func() time.Time { return sent }), req); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if got := out.got[0].Request.Originator.String(); got != "mailto:anna@sender.example" {
+		t.Errorf("sent as %s", got)
+	}
+}
+
 // TestSignatureMemoryIsBounded: it holds what could come again, forgets the rest, and refuses rather than forget too early.
 //
 // Proves: IS-SUB-1
