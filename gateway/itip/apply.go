@@ -44,6 +44,9 @@ func Apply(stored, message []byte, m *Message, originator, owner cua.Address) ([
 	if err := a.msg.read(message); err != nil {
 		return stored, Unsupported, err
 	}
+	for i := range a.msg.insts {
+		a.msg.insts[i].node.dropScheduling()
+	}
 	if stored == nil {
 		return a.first()
 	}

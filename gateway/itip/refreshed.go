@@ -76,9 +76,15 @@ func (o *object) leaveOut(match func(*instance) bool) bool {
 // publish takes out of a component what others have no business with.
 func publish(n *node) {
 	n.remove(func(it item) bool { return isPrivate(it) || it.line != nil && it.line.isNote() })
-	for i, it := range n.items {
+	n.dropScheduling()
+}
+
+// dropScheduling takes out of ORGANIZER and ATTENDEEs what one calendar service says to itself: in a message, SCHEDULE-AGENT or
+// SCHEDULE-FORCE-SEND would rule the server that stores it (RFC 6638 §7).
+func (c *node) dropScheduling() {
+	for i, it := range c.items {
 		if it.line != nil && (it.line.name == "ORGANIZER" || it.line.name == "ATTENDEE") {
-			n.items[i].line = it.line.withoutParams(func(name string) bool {
+			c.items[i].line = it.line.withoutParams(func(name string) bool {
 				return strings.HasPrefix(name, "SCHEDULE-") || name == replyStamp
 			})
 		}

@@ -66,6 +66,25 @@ func TestWrites(t *testing.T) {
 	}
 }
 
+// Parameters by which a sender would rule the user's calendar server do not get there: the user's own answer must leave.
+//
+// Proves: IS-BACK-2
+func TestSchedulingParameters(t *testing.T) {
+	f := newFake(t)
+	b := f.backend(t, nil)
+	for i := range 2 {
+		body := strings.NewReplacer("ORGANIZER:", "ORGANIZER;SCHEDULE-AGENT=CLIENT;CN=Carol:", "ATTENDEE;", "ATTENDEE;SCHEDULE-AGENT=NONE;schedule-force-send=REPLY;").Replace(invitation(i))
+		if got := statuses(t, b, body, carol, alice); got != "2.0" {
+			t.Fatal(got)
+		}
+		for _, object := range f.objects {
+			if strings.Contains(strings.ToUpper(object), "SCHEDULE-") || !strings.Contains(object, "ORGANIZER;CN=Carol:") {
+				t.Errorf("stored:\n%s", object)
+			}
+		}
+	}
+}
+
 // What changed in between is read again and changed again, not for ever.
 //
 // Proves: IS-BACK-2
