@@ -113,6 +113,9 @@ func (g *Gateway) Apply(s *snapshot.Snapshot) error {
 	g.mu.Unlock()
 	g.metrics.serving(s, gen.public.Certificates[0].Leaf, float64(now.UnixNano())/1e9)
 	g.metrics.stale.Set(0)
+	if s.Gateway.Submission.SMTP != nil && g.opt.SMTPAddr == "" {
+		g.log.Warn("mail is asked for, and there is no smtp listener: none is taken", "field", "spec.submission.smtp", "remedy", "--smtp-addr")
+	}
 	if old != nil {
 		old.release()
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,13 @@ func (e *exitError) Unwrap() error { return e.err }
 // failed ends a command with exitFailed; what is wrong was already printed when err is nil.
 func failed(err error) error { return &exitError{code: exitFailed, err: err} }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	args := os.Args[1:]
+	if filepath.Base(os.Args[0]) == "sendmail" { // a link, for programs that know no other name
+		args = append([]string{"sendmail"}, args...)
+	}
+	os.Exit(run(args))
+}
 
 func run(args []string) int {
 	// a second signal kills: stop() restores the default behaviour after the first one
@@ -82,6 +89,7 @@ func newRootCommand() *cobra.Command {
 		newServeCommand(),
 		newDemoCommand(),
 		newSendCommand(),
+		newSendmailCommand(),
 		newFreeBusyCommand(),
 		newDKIMCommand(),
 		newDNSCommand(),

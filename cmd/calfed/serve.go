@@ -22,7 +22,8 @@ import (
 type serveOptions struct {
 	manifests                []string
 	gateway                  string
-	public, submit, admin    string
+	public, submit           string
+	smtp, admin              string
 	data                     string
 	drainDelay, drainTimeout time.Duration
 	logFormat, logLevel      string
@@ -40,8 +41,9 @@ func newServeCommand() *cobra.Command {
 			"configuration with an error is reported with file, line and field, and the last good one stays,\n" +
 			"also over a restart.\n\n" +
 			"The public address speaks TLS to other organisations. The submit address takes messages from your\n" +
-			"calendar system, over TLS or, from this machine only, plain HTTP. The admin address has /metrics,\n" +
-			"/healthz and /readyz.\n\n" +
+			"calendar system, over TLS or, from this machine only, plain HTTP. The smtp address takes mail from\n" +
+			"systems that send invitations by mail, see calfed sendmail. The admin address has /metrics, /healthz\n" +
+			"and /readyz.\n\n" +
 			"SIGTERM drains: /readyz fails, after --drain-delay nothing new is taken, and what is under way is\n" +
 			"finished.",
 		Example: "  calfed serve --manifests ./config --data /var/lib/calfed",
@@ -59,6 +61,7 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&opt.gateway, "gateway", "", "`NAME` of the FederationGateway to run, where the manifests hold several")
 	f.StringVar(&opt.public, "public-addr", ":8443", "`ADDR` for other organisations")
 	f.StringVar(&opt.submit, "submit-addr", "127.0.0.1:8080", "`ADDR` for local calendar systems, empty for none")
+	f.StringVar(&opt.smtp, "smtp-addr", "", "`ADDR` for mail from local systems (spec.submission.smtp), empty for none")
 	f.StringVar(&opt.admin, "admin-addr", "127.0.0.1:8081", "`ADDR` for metrics and health, empty for none")
 	f.StringVar(&opt.data, "data", "calfed-data", "`DIR` for what must survive: capability serial, last good configuration with its keys")
 	f.DurationVar(&opt.drainDelay, "drain-delay", 0, "serve on for so long after /readyz has begun to fail")
@@ -100,7 +103,7 @@ func (o *serveOptions) serve(cmd *cobra.Command) error {
 		return err
 	}
 	gw := gateway.New(gateway.Options{
-		PublicAddr: o.public, SubmitAddr: o.submit, AdminAddr: o.admin,
+		PublicAddr: o.public, SubmitAddr: o.submit, SMTPAddr: o.smtp, AdminAddr: o.admin,
 		NeverAddrs: o.apiServer,
 		DrainDelay: o.drainDelay, DrainTimeout: o.drainTimeout,
 		Log: o.logger, Version: version,
@@ -139,6 +142,9 @@ func (o *serveOptions) announce(cmd *cobra.Command, addrs gateway.Addrs) {
 	parts := []string{"public " + addrs.Public.String()}
 	if addrs.Submit != nil {
 		parts = append(parts, "submit "+addrs.Submit.String())
+	}
+	if addrs.SMTP != nil {
+		parts = append(parts, "smtp "+addrs.SMTP.String())
 	}
 	if addrs.Admin != nil {
 		parts = append(parts, "admin "+addrs.Admin.String())

@@ -27,12 +27,12 @@ func (c *Client) prepare(e *Envelope, mail []byte) (*transfer, *Error) {
 		return nil, c.refuse("the envelope has no recipient")
 	}
 	var err error
-	if t.from, err = path(e.From); err != nil {
+	if t.from, err = Path(e.From); err != nil {
 		return nil, c.refuse("envelope sender: " + err.Error())
 	}
 	t.utf8 = t.utf8 || !ascii(t.from)
 	for _, address := range e.To {
-		to, err := path(address)
+		to, err := Path(address)
 		if err != nil || to == "" {
 			failure := c.refuse("envelope recipient: not an address that SMTP can carry")
 			failure.Recipient = address
@@ -136,8 +136,9 @@ func validDSN(e *Envelope) bool {
 	return true
 }
 
-// path writes an address as MAIL and RCPT take it, a local part that is no dot-string quoted (RFC 5321 §4.1.2).
-func path(address string) (string, error) {
+// Path writes an address as MAIL and RCPT take it between < and >, a local part that is no dot-string quoted (RFC 5321 §4.1.2). An
+// error says that SMTP cannot carry it.
+func Path(address string) (string, error) {
 	if address == "" {
 		return "", nil
 	}
