@@ -86,8 +86,8 @@ func (t *trial) connect(ctx context.Context) (string, string, bool) {
 	switch {
 	case err != nil:
 		return err.Error(), "wrong URL, credentials, or an address outside egress.backendCIDRs", false
-	case list == nil:
-		return fmt.Sprintf("HTTP status %d", answer.status), "the URL is no WebDAV folder", t.b.server.PrincipalTemplate != ""
+	case list == nil && t.b.server.PrincipalTemplate == "": // with a template nothing is asked there
+		return fmt.Sprintf("HTTP status %d", answer.status), "the URL is no WebDAV folder", false
 	}
 	return fmt.Sprintf("HTTP status %d", answer.status), "", true
 }
