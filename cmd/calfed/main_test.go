@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"calfed": main})
+	testscript.Main(m, map[string]func(){"calfed": main, "sendmail": main})
 }
 
 // TestScripts runs the command as a user would: each testdata/script/*.txtar is one session at a prompt.

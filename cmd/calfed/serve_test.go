@@ -27,7 +27,7 @@ func testManifests(t *testing.T, dir string) (file string) {
 		t.Fatal(err)
 	}
 	s := &site{Name: "alpha", Domain: "alpha.example", Host: "cal.alpha.example", Peer: "beta.example", Selector: "cal", Lookup: "dns/txt",
-		Resolver: "127.0.0.1:5353", Token: "a-token-of-some-length"}
+		Resolver: "127.0.0.1:5353", Token: "a-token-of-some-length", Calendars: "http://127.0.0.1:8008/", ServicePassword: "a-password-of-some-length"}
 	if err := s.keys(ca, "ed25519"); err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +42,7 @@ type running struct {
 	t      *testing.T
 	public string
 	admin  string
+	smtp   string // "" = none
 	stop   context.CancelFunc
 	ended  chan struct{}
 	err    error
@@ -65,7 +66,7 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-var announcement = regexp.MustCompile(`^serving: public (127\.0\.0\.1:\d+), submit 127\.0\.0\.1:\d+, admin (127\.0\.0\.1:\d+)\n$`)
+var announcement = regexp.MustCompile(`^serving: public (127\.0\.0\.1:\d+), submit 127\.0\.0\.1:\d+,(?: smtp (127\.0\.0\.1:\d+),)? admin (127\.0\.0\.1:\d+)\n$`)
 
 // startServe starts `calfed serve` and waits for the line that says where.
 func startServe(t *testing.T, args ...string) *running {
@@ -91,7 +92,7 @@ func startServe(t *testing.T, args ...string) *running {
 		<-r.ended
 		t.Fatalf("%q, %v, serve ended with %v:\n%s", line, err, r.err, r.log)
 	}
-	r.public, r.admin = m[1], m[2]
+	r.public, r.smtp, r.admin = m[1], m[2], m[3]
 	return r
 }
 
