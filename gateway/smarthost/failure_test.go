@@ -124,6 +124,17 @@ func TestSilence(t *testing.T) {
 			t.Errorf("%+v", failure)
 		}
 	})
+	t.Run("before the connection", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c, err := smarthost.New(snapshot.SMTPServer{Host: "mail.example", Port: 25, TLS: snapshot.SMTPPlain},
+			netguard.New(netguard.Config{Resolver: asleep{cancel}, DialTimeout: time.Hour}), "gw.example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Send(ctx, e, mail); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+	})
 	t.Run("a server that does not read", func(t *testing.T) {
 		ln, port := listen(t)
 		defer func() { _ = ln.Close() }()
@@ -150,6 +161,15 @@ func TestSilence(t *testing.T) {
 		_ = ln.Close()
 		<-done
 	})
+}
+
+// asleep is a resolver that never answers; its client gives up.
+type asleep struct{ giveUp func() }
+
+func (a asleep) LookupAddrs(ctx context.Context, _ string) ([]netip.Addr, error) {
+	a.giveUp()
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // Where TLS is demanded nothing but the demand leaves without it: no fallback to plain text, no credentials, no mail.
