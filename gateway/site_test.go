@@ -122,7 +122,7 @@ func newSite(t *testing.T, edit func(*gateway.Options, *snapshot.Snapshot)) *sit
 		}},
 	}
 	opt := gateway.Options{
-		PublicAddr: "127.0.0.1:0", SubmitAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0",
+		PublicAddr: "127.0.0.1:0", SubmitAddr: "127.0.0.1:0", SMTPAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0",
 		Memory:       map[string]backend.Backend{"local.example": s.backend},
 		DrainTimeout: 10 * time.Second, Version: "test",
 	}
