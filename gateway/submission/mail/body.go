@@ -38,7 +38,7 @@ func (b *body) read(r io.Reader) ([]byte, *smtp.SMTPError) {
 		_ = c.SetReadDeadline(earlier(time.Now().Add(blockTimeout), deadline))
 		n, err := r.Read(mail[len(mail):cap(mail)])
 		mail = mail[:len(mail)+n]
-		ends := err == io.EOF //nolint:errorlint // what io.Reader promises
+		ends := err == io.EOF
 		if !wellFormed(mail, checked, ends) {
 			c.end(time.Now().Add(lateBreak))
 			return nil, answer(550, smtp.EnhancedCode{5, 5, 2}, "bare <CR> or <LF>: lines of a mail end with <CR><LF>")

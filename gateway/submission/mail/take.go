@@ -155,7 +155,7 @@ func (d *delivery) report(ctx context.Context, failure *smtp.SMTPError) {
 		attrs = append(attrs, slog.Int("code", failure.Code))
 	}
 	counts := make(map[state]int)
-	for _, r := range d.transaction.recipients {
+	for _, r := range d.recipients {
 		counts[d.attempt.of(r).state]++
 	}
 	for _, c := range []struct {
