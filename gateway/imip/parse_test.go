@@ -196,7 +196,7 @@ func TestParseRefuses(t *testing.T) {
 func TestParseReadsTheSender(t *testing.T) {
 	body := entity(calendarType, "8bit", string(object(t, "invitation")))
 	for _, tt := range []struct{ from, want string }{
-		{"From: =?klingon?q?Q=E9?= <ada@sender.example>\r\n", "ada@sender.example"},
+		{"From: =?klingon?q?Q=E9?= <ada@sender.example>\r\n", "mailto:ada@sender.example"},
 		{"From: ada@sender.example, bob@sender.example\r\n", ""},
 		{"From: nobody\r\n", ""},
 		{"From: ada@sender.example\r\nFrom: bob@sender.example\r\n", ""},

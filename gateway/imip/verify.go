@@ -46,9 +46,9 @@ var once = []string{"From", "Sender", "Content-Type", "Content-Transfer-Encoding
 // only proven by a signature here that covers Sender, for nothing else vouches for it.
 //
 // Of Authentication-Results only the top-most field of the mail counts, and it must be of AuthservID. Signatures with l=, by
-// rsa-sha1, by RSA keys below 1024 bits and by keys in test mode count for nothing. What does not cover Content-Type proves a
-// mail only if its body begins with its first part: else a boundary put there by somebody else could make a message of a
-// quotation.
+// rsa-sha1, by RSA keys below 1024 bits and by keys in test mode count for nothing. What does not cover Content-Type, and
+// Content-Transfer-Encoding where there is one, proves a mail only if its body begins with its first part: else a boundary or an
+// encoding put there by somebody else could make a message of a quotation.
 //
 // *Error when it is not proven (Reason "from", "from-mismatch", "not-proven", "repeated-field", "malformed"); other errors
 // are transient: DNS did not answer.
@@ -150,6 +150,8 @@ func (c *check) covers(s *dkim.Verification) error {
 		return errors.New(c.field + " is not signed")
 	case !signs("Content-Type") && !c.framed:
 		return errors.New("Content-Type is not signed")
+	case !c.framed && c.header.Has("Content-Transfer-Encoding") && !signs("Content-Transfer-Encoding"):
+		return errors.New("Content-Transfer-Encoding is not signed")
 	case !s.Expiration.IsZero() && now().After(s.Expiration):
 		return errors.New("the signature has expired")
 	case s.Time.After(now().Add(maxClockSkew)):

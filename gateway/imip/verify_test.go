@@ -67,6 +67,8 @@ func TestSignaturesProveTheSender(t *testing.T) {
 		{"no From", []byte("To: x@y.example\r\n\r\n"), "", "from"},
 		{"From is another of the domain", signed(t, replaced(plain, "<ada@sender.example>", "<bob@sender.example>"), "sender.example", "ed", "ed"), "", "from-mismatch"},
 		{"the name says what the address does not", signed(t, replaced(plain, "\"Ada Lovelace\" <ada@sender.example>", "\"ada@sender.example\" <eve@evil.example>"), "evil.example", "ed", "other"), "", "from-mismatch"},
+		{"From is percent-encoded, which mail does not know", signed(t, replaced(plain, "<ada@sender.example>", "<ad%61@sender.example>"), "sender.example", "ed", "ed"), "", "from-mismatch"},
+		{"From looks like a URI", signed(t, replaced(plain, "<ada@sender.example>", "<\"mailto:ada\"@sender.example>"), "sender.example", "ed", "ed"), "", "from"},
 		{"From in capitals", signed(t, replaced(plain, "<ada@sender.example>", "<Ada@SENDER.example>"), "sender.example", "ed", "ed"), "", proven},
 		{"a signature with far too many names", append([]byte("DKIM-Signature: v=1; h="+strings.Repeat("a:", 600)+"\r\n"), good...), "", "malformed"},
 		{"a bare CR in the header", append([]byte("X: a\rFrom: eve@evil.example\r\n"), good...), "", "malformed"},
@@ -108,6 +110,7 @@ func TestContentTypeCannotBeExchanged(t *testing.T) {
 	const from = "From: ada@sender.example\r\nMIME-Version: 1.0\r\n"
 	unsigned := names("From", "MIME-Version")
 	message := entity(calendarType, "8bit", string(object(t, "invitation")))
+	calendarAlone := "Content-Type: " + calendarType + "\r\n\r\n" + string(object(t, "invitation"))
 	quoting := "Eve wrote:\r\n\r\n--evil\r\n" + message + "\r\n--evil--\r\n"
 	preamble := from + "Content-Type: multipart/mixed; boundary=b\r\n\r\nThis is a multi-part message in MIME format.\r\n\r\n--b\r\n" + message + "\r\n--b--\r\n"
 	sign := func(mail string, edit ...func(*dkim.SignOptions)) []byte {
@@ -127,8 +130,12 @@ func TestContentTypeCannotBeExchanged(t *testing.T) {
 		{"plain text that becomes a calendar", replaced(sign(from+"Content-Type: text/plain\r\n\r\n"+string(object(t, "invitation")), unsigned), "text/plain", "text/calendar; method=REQUEST"), false},
 		{"a multipart as it was", sign(from+multi("alternative", "b", plainPart, message), unsigned), true},
 		{"a multipart with the usual preamble", sign(preamble, unsigned), true},
-		{"a calendar alone, its type signed", sign(from+message, names("From", "Content-Type")), true},
+		{"a calendar alone, its type and encoding signed", sign(from+message, names("From", "Content-Type", "Content-Transfer-Encoding")), true},
+		{"a calendar alone, its encoding not signed", sign(from+message, names("From", "Content-Type")), false},
 		{"a calendar alone, its type not signed", sign(from+message, unsigned), false},
+		{"a calendar alone, another encoding put on it", []byte("Content-Transfer-Encoding: quoted-printable\r\n" +
+			string(sign(from+calendarAlone, names("From", "Content-Type", "MIME-Version")))), false},
+		{"a calendar alone without an encoding", sign(from+calendarAlone, names("From", "Content-Type")), true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			v, _ := world(t)
