@@ -21,7 +21,7 @@ import (
 
 const (
 	holds        = 10 * time.Minute
-	maxHeld      = 100_000 // instances, over all objects; the objects not written to for longest make room
+	maxHeld      = 100_000 // instances, over all objects; the objects that nobody spoke of for longest make room
 	maxWrites    = 16      // of one object; the oldest makes room
 	maxInstances = 1000    // of one write, what it excludes among them; the rest is not noted
 )
@@ -32,7 +32,7 @@ type Memory struct {
 
 	mu      sync.Mutex
 	objects map[key]*list.Element // of *object
-	order   list.List             // the last written last
+	order   list.List             // what was last touched last
 	held    int
 }
 
@@ -46,17 +46,49 @@ func keyOf(owner cua.Address, uid string) key {
 // object is one calendar object of one user.
 type object struct {
 	key    key
-	at     time.Time // of the last write
-	writes []*write  // ours, the latest last, since the user last said something
-	said   *write    // what that was; nil = nothing that we know of
+	at     time.Time       // of the last word about it, ours or the user's
+	count  int             // of writes
+	writes []*write        // the latest last
+	said   map[string]said // by RecurrenceID, what the user has said last
+}
+
+// said is a word of the user about an instance.
+type said struct {
+	partStat string // of a REPLY,
+	revision int    // and its SEQUENCE
+	after    int    // so many writes, which it is not held against
 }
 
 func (o *object) size() int {
-	n := o.said.size()
+	n := len(o.said)
 	for _, w := range o.writes {
 		n += w.size()
 	}
 	return n
+}
+
+// takes notes a write of ours. The same one again counts from now on.
+func (o *object) takes(w *write) {
+	o.count++
+	w.number = o.count
+	o.writes = slices.DeleteFunc(o.writes, w.equal)
+	if len(o.writes) == maxWrites {
+		o.writes = slices.Delete(o.writes, 0, 1)
+	}
+	o.writes = append(o.writes, w)
+}
+
+// hears notes what the user says. Where that is too much, nothing is held against it.
+func (o *object) hears(instances []itip.Summary) {
+	if len(o.said)+len(instances) > maxInstances {
+		o.said, o.writes = nil, nil
+	}
+	if o.said == nil {
+		o.said = map[string]said{}
+	}
+	for i := range instances[:min(len(instances), maxInstances)] {
+		o.said[instances[i].RecurrenceID] = said{instances[i].PartStat, instances[i].Sequence, o.count}
+	}
 }
 
 // fresh are the writes that count at a time, the latest first.
@@ -93,17 +125,14 @@ func (m *Memory) Wrote(owner cua.Address, body []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.at = m.now()
-	for e := m.order.Front(); e != nil && w.at.Sub(e.Value.(*object).at) >= holds; e = m.order.Front() {
-		m.forget(e)
-	}
-	m.add(k, w)
-	for m.held > maxHeld {
-		m.forget(m.order.Front())
-	}
+	m.change(k, w.at, func(o *object) { o.takes(w) })
 }
 
-// add notes a write. The same one again counts from now on.
-func (m *Memory) add(k key, w *write) {
+// change has do look at an object and change it, and keeps the memory within its bounds.
+func (m *Memory) change(k key, now time.Time, do func(*object)) {
+	for e := m.order.Front(); e != nil && now.Sub(e.Value.(*object).at) >= holds; e = m.order.Front() {
+		m.forget(e)
+	}
 	e := m.objects[k]
 	if e == nil {
 		e = m.order.PushBack(&object{key: k})
@@ -112,13 +141,11 @@ func (m *Memory) add(k key, w *write) {
 	m.order.MoveToBack(e)
 	o := e.Value.(*object)
 	m.held -= o.size()
-	o.at = w.at
-	o.writes = slices.DeleteFunc(o.writes, w.equal)
-	if len(o.writes) == maxWrites {
-		o.writes = slices.Delete(o.writes, 0, 1)
+	o.at = now
+	do(o)
+	for m.held += o.size(); m.held > maxHeld; {
+		m.forget(m.order.Front())
 	}
-	o.writes = append(o.writes, w)
-	m.held += o.size()
 }
 
 // forget forgets an object.
@@ -138,7 +165,7 @@ func (m *Memory) forget(e *list.Element) {
 //   - Other methods are a person's: never.
 //
 // One of these messages that is no echo is its user's own, and is remembered as that.
-func (m *Memory) IsEcho(originator cua.Address, body []byte, msg *itip.Message) bool {
+func (m *Memory) IsEcho(originator cua.Address, body []byte, msg *itip.Message) (echo bool) {
 	same := repeatsOf(originator, msg)
 	if same == nil {
 		return false
@@ -149,17 +176,12 @@ func (m *Memory) IsEcho(originator cua.Address, body []byte, msg *itip.Message) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := m.objects[keyOf(originator, msg.UID)]
-	if e == nil {
-		return false
-	}
-	o := e.Value.(*object)
-	writes := o.fresh(m.now())
-	if !slices.ContainsFunc(instances, func(in itip.Summary) bool { return !same(o, writes, &in) }) {
-		return true
-	}
-	m.held -= o.size()
-	o.writes, o.said = nil, newWrite(instances)
-	m.held += o.size()
-	return false
+	now := m.now()
+	m.change(keyOf(originator, msg.UID), now, func(o *object) {
+		writes := o.fresh(now)
+		if echo = !slices.ContainsFunc(instances, func(in itip.Summary) bool { return !same(o, writes, &in) }); !echo {
+			o.hears(instances)
+		}
+	})
+	return echo
 }

@@ -17,9 +17,7 @@ func repeatsOf(originator cua.Address, msg *itip.Message) repeats {
 	}
 	switch msg.Method {
 	case "REPLY":
-		if len(msg.Attendees) == 1 && originator.Equal(msg.Attendees[0]) {
-			return (*object).repeatsAnswer
-		}
+		return (*object).repeatsAnswer
 	case "REQUEST", "ADD", "CANCEL":
 		if originator.Equal(msg.Organizer) {
 			return (*object).repeatsContent
@@ -30,9 +28,10 @@ func repeatsOf(originator cua.Address, msg *itip.Message) repeats {
 
 // repeatsContent says whether an organizer's message tells the attendees of an instance what we wrote.
 func (o *object) repeatsContent(writes []*write, said *itip.Summary) bool {
+	after := o.said[said.RecurrenceID].after
 	return slices.ContainsFunc(writes, func(w *write) bool {
 		in := w.find(said.RecurrenceID)
-		return in != nil && in.Content == said.Content && said.Sequence <= in.Sequence && (said.Method != "CANCEL" || in.Cancelled)
+		return in != nil && w.number > after && in.Content == said.Content && said.Sequence <= in.Sequence && (said.Method != "CANCEL" || in.Cancelled)
 	})
 }
 
@@ -40,12 +39,13 @@ func (o *object) repeatsContent(writes []*write, said *itip.Summary) bool {
 // written before that is past: the user may have been asked anew.
 func (o *object) repeatsAnswer(writes []*write, said *itip.Summary) bool {
 	var decided [2]bool
+	after := o.said[said.RecurrenceID].after
 	for _, w := range writes {
 		kind := 0
 		if w.instances[0].Method == "" {
 			kind = 1
 		}
-		if decided[kind] {
+		if decided[kind] || w.number <= after {
 			continue
 		}
 		about, same := o.answered(w, said)
@@ -73,17 +73,20 @@ func (o *object) answered(w *write, said *itip.Summary) (about, same bool) {
 	return master != nil, master != nil && (said.PartStat == "NEEDS-ACTION" || master.Cancelled) && o.known(master, said)
 }
 
-// known says whether the organizer has had that answer for the instance as we wrote it: it never was another, it stood in the
-// organizer's own message, the user has said it, or it refuses what was cancelled.
-func (o *object) known(in, said *itip.Summary) bool {
+// known says whether the organizer has had that answer for the instance as we wrote it: it never was another, or it refuses what was
+// cancelled; or else it stood in the organizer's own message, or the user has said it of this revision, and nothing else since.
+func (o *object) known(in, answer *itip.Summary) bool {
 	switch {
-	case in.Cancelled && said.PartStat == "DECLINED":
+	case in.Cancelled && answer.PartStat == "DECLINED":
 		return true
-	case in.PartStat != said.PartStat || said.PartStat == "":
+	case in.PartStat != answer.PartStat || answer.PartStat == "":
 		return false
-	case in.Method != "" || said.PartStat == "NEEDS-ACTION":
+	case answer.PartStat == "NEEDS-ACTION":
 		return true
 	}
-	before := o.said.find(said.RecurrenceID)
-	return before != nil && before.PartStat == said.PartStat
+	before, spoke := o.said[answer.RecurrenceID]
+	if spoke && before.partStat != answer.PartStat {
+		return false
+	}
+	return in.Method != "" || spoke && before.revision >= answer.Sequence
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/calfed/calfed/gateway/itip"
 )
 
-// write is one of our writes, or a message of the user, as the user sees it.
+// write is one of our writes, as the user sees it.
 type write struct {
+	number    int // among those of its object, from 1
 	at        time.Time
 	instances []itip.Summary // sorted by RecurrenceID, the master first
 	excluded  []string       // sorted RecurrenceIDs
@@ -28,13 +29,7 @@ func newWrite(instances []itip.Summary) *write {
 	return w
 }
 
-// size is the number of instances; that of nil is 0.
-func (w *write) size() int {
-	if w == nil {
-		return 0
-	}
-	return len(w.instances) + len(w.excluded)
-}
+func (w *write) size() int { return len(w.instances) + len(w.excluded) }
 
 func (w *write) equal(other *write) bool {
 	return slices.Equal(w.excluded, other.excluded) && slices.EqualFunc(w.instances, other.instances, func(a, b itip.Summary) bool {
@@ -45,9 +40,6 @@ func (w *write) equal(other *write) bool {
 
 // find returns the instance with a RecurrenceID, "" for the master; nil when there is none.
 func (w *write) find(id string) *itip.Summary {
-	if w == nil {
-		return nil
-	}
 	i, ok := slices.BinarySearchFunc(w.instances, id, func(s itip.Summary, id string) int { return cmp.Compare(s.RecurrenceID, id) })
 	if !ok {
 		return nil
