@@ -23,7 +23,7 @@ test: ## Run every test with the race detector
 conformance: ## Print requirement id -> tests -> pass, and fail when an id in scope has no passing test
 	go run ./hack/conformance
 
-interop: interop-deps build ## Exchange messages with a real Cyrus, found through a real DNS server (Debian, root)
+interop: interop-deps build ## Two organisations of real calendar, mail and DNS servers (Debian, root)
 	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav
 
 interop-deps: ## Install what interop needs (Debian packages), when it is not there

@@ -2,7 +2,8 @@
 # A real Cyrus IMAP as Debian ships it (install.sh beside this file) as CalDAV and iSchedule server.
 #   cyrus.sh up DIR DOMAIN HTTP_PORT IMAP_PORT USER...   users log in as USER@DOMAIN with password pwUSER
 #   cyrus.sh down DIR
-# A USER called gateway may read and write everybody's calendars.
+# A USER called gateway may read and write everybody's calendars; with GATEWAY_SENDS=yes in the environment it may send for them, too:
+# then Cyrus tells others what it writes.
 # CalDAV homes: http://127.0.0.1:HTTP_PORT/dav/calendars/user/USER@DOMAIN/ (Default, Inbox, Outbox)
 # iSchedule: POST http://127.0.0.1:HTTP_PORT/ischedule. Debian's build has no DKIM: it accepts unsigned and
 # unverified messages, so it is a back end, not a peer to verify signatures with.
@@ -12,7 +13,7 @@ set -euo pipefail
 case "${1:-}" in
 up) D=$(realpath -m "$2"); DOMAIN=$3; HTTP=$4; IMAP=$5; shift 5 ;;
 down) D=$(realpath "$2"); for p in "$D"/run/*.pid; do [ -f "$p" ] && kill "$(cat "$p")" 2>/dev/null || true; done; exit 0 ;;
-*) sed -n 2,11p "$0"; exit 2 ;;
+*) sed -n 2,12p "$0"; exit 2 ;;
 esac
 mkdir -p "$D"/{conf/db,part,sock,proc,tmp,sieve,log,docroot,run/dev}
 cat > "$D/imapd.conf" <<C
@@ -99,13 +100,15 @@ P
 for u in "$@"; do curl -sS -o /dev/null -w "$u@$DOMAIN %{http_code}\n" -u "$u@$DOMAIN:pw$u" -X PROPFIND -H 'Depth: 1' "http://127.0.0.1:$HTTP/dav/calendars/user/$u@$DOMAIN/"; done
 # the owners let the gateway in, as clients do that share a calendar
 python3 - "$IMAP" "$DOMAIN" "$@" <<'P'
-import imaplib,sys
+import imaplib,os,sys
 port,domain,users=int(sys.argv[1]),sys.argv[2],sys.argv[3:]
 if 'gateway' not in users: sys.exit()
 m=imaplib.IMAP4('127.0.0.1',port); m.login('cyrusadm','pwcyrusadm')
 for u in users:
-    for b in ('', '/Default', '/Inbox', '/Outbox'):
-        typ, said = m.setacl('user/%s/#calendars%s@%s'%(u,b,domain), 'gateway@'+domain, 'lrswipkxtecdan789')
+    grants = {'': 'lrwited9', '/Default': 'lrwited9'}
+    if os.environ.get('GATEWAY_SENDS'): grants['/Outbox'] = 'lrwited789'
+    for b, rights in grants.items():
+        typ, said = m.setacl('user/%s/#calendars%s@%s'%(u,b,domain), 'gateway@'+domain, rights)
         if typ != 'OK': sys.exit('%s %s: %s'%(u,b,said))
 m.logout()
 P

@@ -109,6 +109,9 @@ func (f *federation) startServers() {
 		at := func(kind string) string { return strings.TrimPrefix(s.systems[kind].base, "http://") }
 		c := cyrus(s.folders["Cyrus"], s.systems["Cyrus"].domain, at("Cyrus"), f.ports.free(f.t), users...)
 		c.env = []string{"SENDMAIL=" + f.sendmail(s)}
+		if s == f.east { // the west's is set up as the manual says; the east's sends what our own writes make of it: echoes
+			c.env = append(c.env, "GATEWAY_SENDS=yes")
+		}
 		f.davicalFolder(s)
 		d := davical(s.folders["DAViCal"], s.systems["DAViCal"].domain, at("DAViCal"), f.ports.free(f.t), users...)
 		r := radicale(s.folders["Radicale"], at("Radicale"), users[:len(users)-1]...) // it has a user gateway always
@@ -139,19 +142,31 @@ func (f *federation) davicalFolder(s *side) {
 	}
 }
 
-// sendmail is the program that the side's Cyrus runs to send mail.
+// sendmail is the program that the side's Cyrus runs to send mail: calfed, where Cyrus's own user can read it.
 func (f *federation) sendmail(s *side) string {
 	f.t.Helper()
+	binary, err := os.ReadFile(f.binary)
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	dir := s.folders["Cyrus"]
-	file := filepath.Join(dir, "sendmail")
-	text := fmt.Sprintf("#!/bin/sh\nexec %s sendmail --server %s --username cyrus --password-file %s/password \"$@\"\n", f.binary, s.smtp, dir)
-	for name, data := range map[string]string{"sendmail": text, "password": "mail-password-of-" + s.systems["Cyrus"].domain + "\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o755); err != nil {
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for name, data := range map[string]string{
+		"calfed":        string(binary),
+		"sendmail":      fmt.Sprintf("#!/bin/sh\nexec %s sendmail --config %s \"$@\"\n", at("calfed"), at("sendmail.yaml")),
+		"sendmail.yaml": fmt.Sprintf("smtp: localhost:%s\nusername: cyrus\npasswordFile: %s\ncaFile: %s\n", port(s.smtp), at("password"), at("ca.pem")),
+		"password":      mailPassword(s.systems["Cyrus"]),
+		"ca.pem":        string(f.ca.pem),
+	} {
+		if err := os.WriteFile(at(name), []byte(data), 0o755); err != nil {
 			f.t.Fatal(err)
 		}
 	}
-	return file
+	return at("sendmail")
 }
+
+// mailPassword is that of the system as a submitter of mail.
+func mailPassword(s *system) string { return "mail-password-of-" + s.domain }
 
 // serve starts the side's gateway and waits until it is ready.
 func (f *federation) serve(s *side) {

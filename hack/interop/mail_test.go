@@ -3,16 +3,19 @@
 package interop
 
 import (
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
-	"net"
-	"net/smtp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-message/mail"
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -46,59 +49,57 @@ func (f *federation) testMailOf(t *testing.T, from *system) {
 	})
 
 	t.Run("an answer that nobody vouches for does not count, and is delivered as it came", func(t *testing.T) {
-		reply := f.stranger.reply(uid, alice, "ACCEPTED")
-		f.leaves(t, f.west, traffic{mails: 1}, func() { f.arrives(t, guest, alice, strings.ReplaceAll(reply, "\n", "\r\n")) })
+		reply := replyMail(uid, guest, alice, "ACCEPTED")
+		f.leaves(t, f.west, traffic{mails: 1}, func() { f.mailTo(t, f.west, from, guest, alice, strings.ReplaceAll(reply, "\n", "\r\n")) })
 		f.eventually(t, "the mail lies in alice's mailbox", func() bool { return len(f.west.smarthost.mail(t, alice)) == 1 })
 		kept := f.west.smarthost.mail(t, alice)[0]
-		if _, after, found := strings.Cut(kept, "From: Guest"); !found || "From: Guest"+after != reply {
+		if _, after, found := strings.Cut(kept, "\nFrom: "); !found || "From: "+after != reply {
 			t.Errorf("the mail has changed (-sent +kept):\n%s", cmp.Diff(reply, kept))
 		}
 		look(t, "PARTSTAT", "NEEDS-ACTION")
 	})
 
 	t.Run("a signed answer stands in the organizer's copy", func(t *testing.T) {
-		reply := f.stranger.signed(t, f.stranger.reply(uid, alice, "ACCEPTED"))
-		f.leaves(t, f.west, traffic{}, func() { f.arrives(t, guest, alice, reply) })
+		reply := f.stranger.signed(t, replyMail(uid, guest, alice, "ACCEPTED"))
+		f.leaves(t, f.west, traffic{}, func() { f.mailTo(t, f.west, from, guest, alice, reply) })
 		look(t, "PARTSTAT", "ACCEPTED")
 	})
 }
 
-// arrives hands a mail to the west's gateway as its MX would.
-func (f *federation) arrives(t *testing.T, from, to, mail string) {
+// mailTo hands a mail with CRLF to the side's gateway, with the credentials of the system that is concerned: as the system's users'
+// clients do, and the MX, for mail to them.
+func (f *federation) mailTo(t *testing.T, s *side, as *system, from, rcpt, mail string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", f.west.smtp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := smtp.NewClient(conn, f.west.host)
+	client, err := smtp.DialStartTLS(s.smtp, &tls.Config{ServerName: s.host, RootCAs: f.ca.pool()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	auth := smtp.PlainAuth("", "cyrus", "mail-password-of-"+f.west.systems["Cyrus"].domain, f.west.host)
 	for _, step := range []func() error{
-		func() error { return client.StartTLS(&tls.Config{ServerName: f.west.host, RootCAs: f.ca.pool()}) },
-		func() error { return client.Auth(auth) },
-		func() error { return client.Mail(from) },
-		func() error { return client.Rcpt(to) },
+		func() error { return client.Auth(sasl.NewPlainClient("", strings.ToLower(as.kind), mailPassword(as))) },
+		func() error { return client.SendMail(from, []string{rcpt}, strings.NewReader(mail)) },
+		client.Quit,
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	data, err := client.Data()
-	if err != nil {
-		t.Fatal(err)
+}
+
+// replyMail is the answer to a meeting at ten as a mail client writes it, with LF.
+func replyMail(uid, attendee, organizer, partstat string) string {
+	calendar := fmt.Sprintf("BEGIN:VCALENDAR\nPRODID:-//Mail client//EN\nVERSION:2.0\nMETHOD:REPLY\nBEGIN:VEVENT\nUID:%s\n"+
+		"DTSTAMP:%s\nDTSTART:%s\nDTEND:%s\nSEQUENCE:0\nORGANIZER:mailto:%s\nATTENDEE;PARTSTAT=%s:mailto:%s\nEND:VEVENT\nEND:VCALENDAR\n",
+		uid, time.Now().Add(time.Minute).UTC().Format(utc), day.Add(10*time.Hour).Format(utc), day.Add(11*time.Hour).Format(utc),
+		organizer, partstat, attendee)
+	part := func(contentType, text string) string {
+		return "--=_b\nContent-Type: " + contentType + "\nContent-Transfer-Encoding: base64\n\n" +
+			base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(text, "\n", "\r\n"))) + "\n"
 	}
-	if _, err := io.WriteString(data, mail); err != nil {
-		t.Fatal(err)
-	}
-	if err := data.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Quit(); err != nil {
-		t.Fatal(err)
-	}
+	return fmt.Sprintf("From: <%s>\nTo: <%s>\nSubject: %s\nDate: %s\nMessage-ID: <%s@client.example>\nMIME-Version: 1.0\n"+
+		"Content-Type: multipart/alternative; boundary=\"=_b\"\n\n%s%s--=_b--\n",
+		attendee, organizer, partstat, time.Now().UTC().Format(time.RFC1123Z), rand.Text(),
+		part("text/plain; charset=utf-8", attendee+" says "+partstat+".\n"), part("text/calendar; charset=utf-8; method=REPLY", calendar))
 }
 
 // rendered is what a reader sees: the fields, the text, and of other parts the kind.

@@ -49,7 +49,11 @@ spec:
       {{- if .Template}}
       principalTemplate: "{{.Template}}"
       {{- end}}
+      {{- if .FreeBusy}}
+      freeBusyPrincipal: "{{.FreeBusy}}"
+      {{- else}}
       bypassACL: true
+      {{- end}}
   fallback: {type: IMIP}
   submitters:
   - {name: tools, tokenRef: {name: {{.Name}}-token, key: token}}
@@ -70,7 +74,7 @@ spec:
 apiVersion: v1
 kind: Secret
 metadata: {name: {{.Name}}-credentials, namespace: default}
-stringData: {username: "{{.Login}}", password: "{{.Password}}"}
+stringData: {username: "{{.Login}}", password: pwgateway}
 ---
 apiVersion: v1
 kind: Secret
@@ -80,7 +84,7 @@ stringData: {token: token-of-{{.Domain}}}
 apiVersion: v1
 kind: Secret
 metadata: {name: {{.Name}}-mail, namespace: default}
-stringData: {username: {{.Name}}, password: mail-password-of-{{.Domain}}}
+stringData: {username: {{.Name}}, password: {{.MailPassword}}}
 {{- end}}
 {{- range .Peers}}
 ---
@@ -101,21 +105,21 @@ var freeBusy = map[string]string{"Cyrus": "BusyOnly", "DAViCal": "Full", "Radica
 
 func (f *federation) manifests(own, peer *side) {
 	f.t.Helper()
-	type domain struct{ Name, Domain, URL, Profile, Template, Login, Password, PinnedKey string }
+	type domain struct{ Name, Domain, URL, Profile, Template, FreeBusy, Login, PinnedKey, MailPassword string }
 	type policy struct{ Name, Peer, FreeBusy string }
 	var domains []domain
 	peers := []policy{{"mail", f.stranger.domain, ""}}
 	var buf, secrets bytes.Buffer
 	for _, kind := range kinds {
 		s := own.systems[kind]
-		d := domain{Name: strings.ToLower(kind), Domain: s.domain, URL: s.base, Profile: kind, Login: "gateway", Password: "pwgateway"}
+		d := domain{Name: strings.ToLower(kind), Domain: s.domain, URL: s.base, Profile: kind, Login: s.login("gateway").name, MailPassword: mailPassword(s)}
 		switch kind {
 		case "Cyrus":
-			d.Login = s.address("gateway")
 			d.URL += "/dav/"
+			d.FreeBusy = "/dav/principals/user/" + d.Login + "/"
 		case "DAViCal":
-			d.Login, d.Password = "admin", "pwadmin"
 			d.URL += "/caldav.php/"
+			d.FreeBusy = "/caldav.php/gateway/"
 			d.PinnedKey = strings.TrimSpace(f.run("dkim", "keygen", "--out", filepath.Join(own.folders[kind], "dkim.key")))
 		case "Radicale":
 			d.Template = "/{local}/"

@@ -27,19 +27,22 @@ var pairs = []pair{
 
 // Reasons why a calendar system does not do its part; the tests hold that it does not.
 const (
-	answersLocally = "DAViCal 1.1.12 sends a user's answer to organizers on the same server only: over iSchedule it sends requests, no replies"
-	sendsNothing   = "Radicale has no scheduling: a user's invitations and answers do not leave by themselves"
+	answersLocally = "DAViCal sends answers to organizers on the same server only. What the user's client mails through the gateway's smtp address arrives."
+	answersNothing = "Radicale sends nothing. What the user's client mails through the gateway's smtp address arrives."
+	sendsNothing   = "Radicale sends nothing."
 )
 
-// reason says why a cell cannot be; "" when it can.
+// reason says why a message of the column does not leave by itself; "" when it does.
 func (p pair) reason(column string) string {
 	switch column {
 	case "free/busy": // asked at the gateway
 		return ""
 	case "accept", "decline":
 		switch {
-		case p.from == "Radicale", p.to == "Radicale":
-			return sendsNothing
+		case p.from == "Radicale":
+			return sendsNothing // there is no invitation
+		case p.to == "Radicale":
+			return answersNothing
 		case p.to == "DAViCal":
 			return answersLocally
 		}
@@ -51,12 +54,23 @@ func (p pair) reason(column string) string {
 	return ""
 }
 
-// remarks on cells that work, in another way than one would think.
+// mark is the cell of something that went as it should.
+func (p pair) mark(column string) string {
+	switch p.reason(column) {
+	case "":
+		return "✓"
+	case answersLocally, answersNothing:
+		return "✉"
+	}
+	return "—"
+}
+
+// remark is what a note says about a cell; "" for nothing.
 func (p pair) remark(column string) string {
 	if column == "cancel" && p.from == "DAViCal" {
-		return "by STATUS:CANCELLED: what DAViCal mails when an event is deleted has no METHOD"
+		return "By STATUS:CANCELLED. That an organizer deletes an event DAViCal tells nobody by iSchedule."
 	}
-	return ""
+	return p.reason(column)
 }
 
 // matrix collects what the tests saw.
@@ -87,12 +101,9 @@ func (m matrix) markdown() string {
 	for _, p := range pairs {
 		fmt.Fprintf(&b, "| %s → %s |", p.from, p.to)
 		for _, column := range columns {
-			mark, ok := "✗", m[p][column]
-			switch {
-			case ok && p.reason(column) != "":
-				mark = "—" + note(p.reason(column))
-			case ok:
-				mark = "✓" + note(p.remark(column))
+			mark := "✗"
+			if m[p][column] {
+				mark = p.mark(column) + note(p.remark(column))
 			}
 			b.WriteString(" " + mark + " |")
 		}

@@ -38,6 +38,9 @@ func TestFederation(t *testing.T) {
 	}
 	t.Run("mail", func(t *testing.T) { f.testMail(t) })
 	t.Run("free/busy is refused to the other side", func(t *testing.T) { f.testDeny(t) })
+	if f.counted(t, f.west, "calfed_sender_echoes_total")+f.counted(t, f.east, "calfed_sender_echoes_total") == 0 {
+		t.Error("no calendar server has sent anything because a gateway wrote to it: that nothing left then proves nothing")
+	}
 	seen.check(t)
 }
 
@@ -114,7 +117,7 @@ func (s *story) decline(t *testing.T) {
 	s.reply(t, "decline", s.uid("party"), "DECLINED")
 }
 
-// reply has bob answer, and looks at what alice sees.
+// reply has bob answer, and looks at what alice sees. Where his calendar system sends no answers, his client mails it.
 func (s *story) reply(t *testing.T, column, uid, partstat string) {
 	t.Helper()
 	o := s.find(t, s.bob, "bob", uid)
@@ -124,18 +127,27 @@ func (s *story) reply(t *testing.T, column, uid, partstat string) {
 		}
 		return
 	}
-	bob := s.bob.address("bob")
+	alice, bob := s.alice.address("alice"), s.bob.address("bob")
 	o.data = answer(t, o.data, bob, partstat)
 	s.leaves(t, s.east, s.one(column), func() { s.put(t, s.bob, "bob", o) })
 	t.Logf("bob at %s stores %s", s.to, partstat)
-	alices := s.find(t, s.alice, "alice", uid)
-	t.Logf("in alice's calendar at %s\n%s", s.from, told(alices.data))
-	want := partstat
 	if s.reason(column) != "" {
-		want = "NEEDS-ACTION"
+		s.alices(t, uid, "NEEDS-ACTION")
+		mail := strings.ReplaceAll(replyMail(uid, bob, alice, partstat), "\n", "\r\n")
+		s.leaves(t, s.east, traffic{messages: 1}, func() { s.mailTo(t, s.east, s.bob, bob, alice, mail) })
+		t.Logf("bob's client mails %s", partstat)
 	}
-	if got := parameters(alices.data, bob, "PARTSTAT"); len(got) != 1 || got[0] != want {
-		t.Errorf("bob's PARTSTAT in alice's calendar is %v, want %s", got, want)
+	s.alices(t, uid, partstat)
+	s.delivered(t, uid)
+}
+
+// alices holds alice's copy to the answer of bob.
+func (s *story) alices(t *testing.T, uid, partstat string) {
+	t.Helper()
+	o := s.find(t, s.alice, "alice", uid)
+	t.Logf("in alice's calendar at %s\n%s", s.from, told(o.data))
+	if got := parameters(o.data, s.bob.address("bob"), "PARTSTAT"); len(got) != 1 || got[0] != partstat {
+		t.Errorf("bob's PARTSTAT in alice's calendar is %v, want %s", got, partstat)
 	}
 }
 
@@ -153,18 +165,19 @@ func (s *story) reschedule(t *testing.T) {
 // cancel ends the meeting that was rescheduled, and the party that was not: Cyrus cancels that with a lower SEQUENCE than it
 // invited with, but a later DTSTAMP.
 func (s *story) cancel(t *testing.T) {
+	last := time.Now().Unix()
+	s.eventually(t, "the next second, in which a DTSTAMP is later", func() bool { return time.Now().Unix() > last })
 	for _, uid := range []string{s.uid("meeting"), s.uid("party")} {
-		o := s.find(t, s.alice, "alice", uid)
-		s.leaves(t, s.west, s.one("cancel"), func() {
-			if s.from == "DAViCal" {
-				o.data = cancelled(o.data)
-				s.put(t, s.alice, "alice", o)
-				t.Logf("alice at %s stores\n%s", s.from, told(o.data))
-				return
-			}
-			s.remove(t, s.alice, "alice", o)
-			t.Logf("alice at %s deletes it", s.from)
-		})
+		if s.from == "DAViCal" {
+			o := s.find(t, s.alice, "alice", uid)
+			o.data = cancelled(o.data)
+			s.leaves(t, s.west, s.one("cancel"), func() { s.put(t, s.alice, "alice", o) })
+			t.Logf("alice at %s stores\n%s", s.from, told(o.data))
+			s.leaves(t, s.west, traffic{}, func() { s.remove(t, s.alice, "alice", s.find(t, s.alice, "alice", uid)) })
+		} else {
+			s.leaves(t, s.west, s.one("cancel"), func() { s.remove(t, s.alice, "alice", s.find(t, s.alice, "alice", uid)) })
+		}
+		t.Logf("alice at %s deletes it", s.from)
 		bobs := s.find(t, s.bob, "bob", uid)
 		switch {
 		case bobs == nil:
