@@ -250,6 +250,26 @@ func TestTheMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// A user who says very much about one object is believed.
+//
+// Proves: IS-SUB-3
+func TestWhatTheUserSaysIsBounded(t *testing.T) {
+	m, _ := newMemory()
+	m.Wrote(bob, object("", event("NEEDS-ACTION", daily)))
+	for i := range 2 {
+		var answers []string
+		for j := range 600 {
+			answers = append(answers, of(fmt.Sprintf("20%02d%02d%02dT140000Z", 30+2*i+j/300, 1+j%300/28, 1+j%28), event("ACCEPTED")))
+		}
+		if isEcho(t, m, bob, object("REPLY", answers...)) {
+			t.Errorf("the %d. message was swallowed", i+1)
+		}
+		if got, want := isEcho(t, m, bob, object("REPLY", event("NEEDS-ACTION"))), i == 0; got != want {
+			t.Errorf("after message %d: %v", i+1, got)
+		}
+	}
+}
+
 // Proves: IS-SUB-3
 func TestTheMemoryIsSafeForConcurrentUse(t *testing.T) {
 	m := echo.New(nil)
