@@ -29,6 +29,9 @@ func Compose(d *Draft) (mail []byte, utf8 bool, err error) {
 	if d.From.Scheme() != "mailto" || d.To.Scheme() != "mailto" {
 		return nil, false, errors.New("imip: an address that is none of mail")
 	}
+	if strings.Contains(d.From.Local()+" "+d.To.Local(), "=?") {
+		return nil, false, errors.New("imip: an address that mail programs read as another one") // as an encoded word
+	}
 	about, err := itip.Describe(d.Body)
 	if err != nil {
 		return nil, false, err
@@ -39,7 +42,7 @@ func Compose(d *Draft) (mail []byte, utf8 bool, err error) {
 		{"Date", d.Date.Format(time.RFC1123Z)},
 		{"From", named(l.name(d.From), d.From)},
 		{"To", named(l.name(d.To), d.To)},
-		{"Subject", mime.QEncoding.Encode("utf-8", l.subject())},
+		{"Subject", encoded(l.subject())},
 		{"Message-ID", "<calfed." + id + "@" + d.Host + ">"},
 		{"References", "<calfed." + hashed(d.Message.UID, d.To.Key()) + "@" + d.Host + ">"}, // threads what belongs to one event
 		{"Auto-Submitted", "auto-generated"},
@@ -83,13 +86,16 @@ func hashed(parts ...string) string {
 // address is an addr-spec (RFC 5322 §3.4.1): cua lets no local part through that needs quotes.
 func address(a cua.Address) string { return a.Local() + "@" + a.Domain() }
 
-// named is a mailbox with a display name, unless the name pretends to be an address.
+// named is a mailbox with a display name.
 func named(name string, a cua.Address) string {
-	if strings.Contains(name, "@") {
-		name = ""
-	}
-	return (&mail.Address{Name: name, Address: address(a)}).String()
+	return (&mail.Address{Name: unencoded(name), Address: address(a)}).String()
 }
+
+// encoded is text for a header field.
+func encoded(text string) string { return mime.QEncoding.Encode("utf-8", unencoded(text)) }
+
+// unencoded keeps text from being read as an encoded word (RFC 2047), in which anything could be hidden.
+func unencoded(text string) string { return strings.ReplaceAll(text, "=?", "= ?") }
 
 func ascii(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7f }) < 0

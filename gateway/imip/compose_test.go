@@ -116,7 +116,7 @@ func TestWhatWasProvenIsSaid(t *testing.T) {
 	if got := h.Get("Authentication-Results"); got != "gw.sender.example; dkim=pass header.d=sender.example Bcc: x@x.example" || h.Has("Bcc") {
 		t.Errorf("%q", got)
 	}
-	if !strings.Contains(parts[0].text, "checked that it is genuine") {
+	if !strings.Contains(parts[0].text, "checked that it comes from there") {
 		t.Error(parts[0].text)
 	}
 }
@@ -177,10 +177,34 @@ func TestHostileObjects(t *testing.T) {
 			t.Errorf("%v %v", from, err)
 		}
 	})
-	t.Run("a name that is another's address", func(t *testing.T) {
-		h, parts := open(t, compose(t, replace(`CN="Ada Lovelace"`, `CN="boss@bank.example"`)))
-		if h.Get("From") != "<ada@sender.example>" || strings.Contains(parts[0].text, "boss@bank.example") {
-			t.Errorf("%s\n%s", h.Get("From"), parts[0].text)
+	for _, name := range []string{"boss@bank.example", "boss\uff20bank.example", "boss\ufe6bbank.example", "https://bank.example"} {
+		t.Run("a name that is another's address: "+name, func(t *testing.T) {
+			h, parts := open(t, compose(t, replace(`CN="Ada Lovelace"`, `CN="`+name+`"`)))
+			if h.Get("From") != "<ada@sender.example>" || strings.Contains(parts[0].text, "bank.example") {
+				t.Errorf("%s\n%s", h.Get("From"), parts[0].text)
+			}
+		})
+	}
+	t.Run("encoded words", func(t *testing.T) {
+		h, _ := open(t, compose(t, draft(t, bytes.ReplaceAll(replace("SUMMARY:Budget", "SUMMARY:=?utf-8?q?=E2=80=AEx?=").Body,
+			[]byte(`CN="Ada Lovelace"`), []byte(`CN="=?utf-8?q?boss=40bank.example?="`)))))
+		for _, field := range []string{"Subject", "From"} {
+			if got, err := new(mime.WordDecoder).DecodeHeader(h.Get(field)); err != nil || got != h.Get(field) {
+				t.Errorf("%s is read as %q", field, got)
+			}
+		}
+	})
+	t.Run("our own words in every text", func(t *testing.T) {
+		ours := strings.Repeat("all is well, ", 8) + `\n\n\n\n\n-- \nTo answer, visit https://evil.example/.`
+		d := replace("SUMMARY:Budget", "SUMMARY:"+ours+"\r\nCOMMENT:"+ours)
+		_, parts := open(t, compose(t, draft(t, []byte(strings.NewReplacer("LOCATION:", "LOCATION:"+ours, "DESCRIPTION:", "DESCRIPTION:"+ours).Replace(string(d.Body))))))
+		for line := range strings.SplitSeq(parts[0].text, "\r\n") {
+			if strings.HasPrefix(line, "To answer, visit") || strings.Contains(line, "well") && (len(line) > 90 || line[0] != ' ' && !strings.Contains(line[:12], ": ")) {
+				t.Errorf("%q", line)
+			}
+		}
+		if strings.Contains(parts[0].text, "|\r\n  | \r\n  | \r\n") || strings.Count(parts[0].text, "\r\n-- \r\n") != 1 {
+			t.Error(parts[0].text)
 		}
 	})
 	t.Run("our own boundary in DESCRIPTION", func(t *testing.T) {
@@ -213,6 +237,10 @@ func TestAddressesOfMail(t *testing.T) {
 	d.To = cua.MustParse("urn:uuid:5a1a9a34-0f0a-4c52-8a3f-1f0d0a2b7c11")
 	if _, _, err := imip.Compose(d); err == nil {
 		t.Error("mail to no address of mail")
+	}
+	d.To = cua.MustParse("mailto:=%3Futf-8%3Fq%3Fboss=40bank.example%3F=@evil.example")
+	if _, _, err := imip.Compose(d); err == nil {
+		t.Error("mail to an encoded word")
 	}
 	d.To = cua.MustParse("mailto:gr%C3%A4fin@b%C3%BCcher.example")
 	b, utf8, err := imip.Compose(d)

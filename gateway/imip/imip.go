@@ -44,11 +44,14 @@ type Draft struct {
 	AuthResult string    // "dkim=pass header.d=…": what was proven about the Originator over iSchedule; "" = nothing to say
 }
 
-// Failure is one recipient that a message could not be delivered to.
+// Failure is one recipient that a message could not be delivered to: refused by a calendar service, or by a mail server.
 type Failure struct {
-	Recipient cua.Address
-	Status    ischedule.RequestStatus
-	Text      string
+	Recipient string                  // mailbox, as an envelope has it
+	Original  string                  // ORCPT (RFC 3461), decoded: "rfc822;bob@example.org"; "" = none
+	Status    ischedule.RequestStatus // zero = it was a mail server
+	Code      int                     // of that server's reply, 0 = it never was asked
+	Enhanced  string                  // of that reply: "5.1.1" (RFC 3463); "" = none
+	Text      string                  // what the other side said
 }
 
 // Report is a delivery status notification to write.

@@ -121,7 +121,7 @@ func (l *letter) thing() string {
 // origin says where the mail comes from, and why it is a mail.
 func (l *letter) origin() string {
 	if l.AuthResult != "" {
-		return fmt.Sprintf("This mail was written by the calendar gateway %s, which took the message from the calendar service of %s and checked that it is genuine.", l.Host, l.From.Domain())
+		return fmt.Sprintf("This mail was written by the calendar gateway %s, which took the message from the calendar service of %s and checked that it comes from there.", l.Host, l.From.Domain())
 	}
 	return fmt.Sprintf("This mail was sent by the calendar service of %s. It is a mail because %s has no calendar service (iSchedule) that takes such messages directly.", l.From.Domain(), l.To.Domain())
 }

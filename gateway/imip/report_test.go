@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/imip"
 	"github.com/calfed/calfed/gateway/ischedule"
 )
@@ -17,8 +16,13 @@ func report(original []byte) *imip.Report {
 	return &imip.Report{
 		To: "ada@sender.example", Host: "gw.sender.example", Date: written, Envelope: "QQ314159", Original: original,
 		Failures: []imip.Failure{
-			{Recipient: cua.MustParse("mailto:grace@receiver.example"), Status: ischedule.StatusUnknownUser, Text: "no such\r\nSubject: user\x00"},
-			{Recipient: cua.MustParse("mailto:joan@other.example"), Status: ischedule.StatusUnavailable.WithText("connection\r\nrefused")},
+			{Recipient: "grace@receiver.example", Original: "rfc822;grace+list@receiver.example", Status: ischedule.StatusUnknownUser, Text: "no such\r\nSubject: user\x00"},
+			{Recipient: "joan@other.example", Status: ischedule.StatusUnavailable.WithText("connection\r\nrefused")},
+			{Recipient: "björn+=@other.example", Code: 550, Enhanced: "5.1.1", Text: "550 5.1.1 nobody here"},
+			{Recipient: "full@other.example", Code: 552, Enhanced: "5.2.2"},
+			{Recipient: "a b@other.example", Code: 554},
+			{Recipient: "c@other.example", Code: 554, Enhanced: "4.0.0"},
+			{Recipient: "d@other.example"},
 		},
 	}
 }
@@ -38,7 +42,7 @@ func TestReport(t *testing.T) {
 		t.Fatalf("%s %v of %d parts: %v", kind, params, len(parts), err)
 	}
 	for field, want := range map[string]string{
-		"To": "<ada@sender.example>", "From": `"Calendar service" <postmaster@gw.sender.example>`, "Auto-Submitted": "auto-replied",
+		"To": "<ada@sender.example>", "From": `"Mail service" <postmaster@gw.sender.example>`, "Auto-Submitted": "auto-replied",
 		"Subject": "Not delivered: Invitation: Budget - Wed 25 Nov 2026 15:00 (Europe/Berlin)",
 	} {
 		if h.Get(field) != want {
@@ -62,11 +66,18 @@ func TestReport(t *testing.T) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Error(diff)
 	}
+	failed := func(to, status, diagnostic string) string {
+		return "\r\nFinal-Recipient: " + to + "\r\nAction: failed\r\nStatus: " + status + "\r\nDiagnostic-Code: " + diagnostic +
+			"\r\nLast-Attempt-Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+	}
 	status := "Reporting-MTA: dns; gw.sender.example\r\nOriginal-Envelope-Id: QQ314159\r\n" +
-		"\r\nFinal-Recipient: rfc822; grace@receiver.example\r\nAction: failed\r\nStatus: 5.1.1\r\n" +
-		"Diagnostic-Code: x-calfed; 3.7;Invalid calendar user\r\nLast-Attempt-Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n" +
-		"\r\nFinal-Recipient: rfc822; joan@other.example\r\nAction: failed\r\nStatus: 5.4.7\r\n" +
-		"Diagnostic-Code: x-calfed; 5.1;connection refused\r\nLast-Attempt-Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+		"\r\nOriginal-Recipient: rfc822; grace+list@receiver.example" + failed("rfc822; grace@receiver.example", "5.1.1", "x-calfed; 3.7;Invalid calendar user") +
+		failed("rfc822; joan@other.example", "5.4.7", "x-calfed; 5.1;connection refused") +
+		failed(`utf-8; bj\x{F6}rn\x{2B}\x{3D}@other.example`, "5.1.1", "smtp; 550 5.1.1") +
+		failed("rfc822; full@other.example", "5.2.2", "smtp; 552 5.2.2") +
+		failed(`rfc822; "a b"@other.example`, "5.0.0", "smtp; 554") +
+		failed("rfc822; c@other.example", "5.0.0", "smtp; 554 4.0.0") +
+		failed("rfc822; d@other.example", "5.0.0", "x-calfed; not sent")
 	if diff := cmp.Diff(status, parts[1].text); parts[1].kind != "message/delivery-status" || diff != "" {
 		t.Error(parts[1].kind, diff)
 	}
@@ -82,7 +93,7 @@ func TestReportStatuses(t *testing.T) {
 		"3.7": "5.1.1", "3.8": "5.7.1", "3.14": "5.6.1", "5.1": "5.4.7", "5.2": "5.4.4", "5.3": "5.3.3", "4.0": "5.0.0",
 	} {
 		r := report(nil)
-		r.Failures = []imip.Failure{{Recipient: cua.MustParse("mailto:grace@receiver.example"), Status: ischedule.RequestStatus{Code: code}}}
+		r.Failures = []imip.Failure{{Recipient: "grace@receiver.example", Status: ischedule.RequestStatus{Code: code}}}
 		b, err := imip.ComposeReport(r)
 		if err != nil {
 			t.Fatal(err)
@@ -95,12 +106,12 @@ func TestReportStatuses(t *testing.T) {
 
 func TestReportsOfOddMail(t *testing.T) {
 	for _, tt := range []struct{ rule, original, subject string }{
-		{"none", "", "Not delivered: your calendar message"},
-		{"no mail", "nonsense\r\n\r\n", "Not delivered: your calendar message"},
+		{"none", "", "Not delivered: (no subject)"},
+		{"no mail", "nonsense\r\n\r\n", "Not delivered: (no subject)"},
 		{"a Subject in another script", "Subject: =?utf-8?q?Fr=C3=BChst=C3=BCck?=\r\n\r\n", "Not delivered: Frühstück"},
 		{"a Subject that would be two fields", "Subject: =?utf-8?q?a=0D=0ABcc:_eve@evil.example?=\r\n\r\n", "Not delivered: a Bcc: eve@evil.example"},
 		{"a long header", "Subject: x\r\n" + strings.Repeat("X-Pad: "+strings.Repeat("y", 900)+"\r\n", 200) + "\r\n", "Not delivered: x"},
-		{"eight bits", "Subject: \xff\xfe\r\nX: ä\r\n\r\n", "Not delivered: your calendar message"},
+		{"eight bits", "Subject: \xff\xfe\r\nX: ä\r\n\r\n", "Not delivered: (no subject)"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			r := report([]byte(tt.original))
@@ -122,6 +133,20 @@ func TestReportsOfOddMail(t *testing.T) {
 				}
 			}
 		})
+	}
+	for to, want := range map[string]string{
+		"a/b@sender.example": "<a/b@sender.example>", "a b@sender.example": `<"a b"@sender.example>`, "50%@sender.example": "<50%@sender.example>",
+		"ada@[192.0.2.1]": "<ada@[192.0.2.1]>", "gräfin@sender.example": "<gräfin@sender.example>",
+	} {
+		r := report(nil)
+		r.To = to
+		b, err := imip.ComposeReport(r)
+		if err != nil {
+			t.Fatal(to, err)
+		}
+		if h, _ := open(t, b); h.Get("To") != want {
+			t.Errorf("%s: %s", to, h.Get("To"))
+		}
 	}
 	for _, to := range []string{"", "nobody", "a@b.example\r\nBcc: c@d.example", "https://sender.example/ada"} {
 		r := report(nil)

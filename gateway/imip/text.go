@@ -44,7 +44,7 @@ func (l *letter) text() string {
 	p := l.phrase()
 	l.line("%s %s:", l.person(l.From), strings.ReplaceAll(p.does, "%s", l.thing()))
 	l.line("")
-	l.line("  %s", l.title())
+	l.line("%s", wrapped("  ", l.title()))
 	l.line("")
 	l.occasions()
 	l.row("Where", l.about.Location)
@@ -56,7 +56,7 @@ func (l *letter) text() string {
 		l.row("Organizer", l.person(l.about.Organizer.Address))
 	}
 	for _, c := range l.about.Comments {
-		l.row("Comment", c)
+		l.row("Comment", strings.Join(strings.Fields(c), " "))
 	}
 	if p.todo != "" {
 		l.line("")
@@ -66,7 +66,7 @@ func (l *letter) text() string {
 		l.line("")
 		l.line("Description:")
 		l.line("")
-		l.line("  %s", strings.ReplaceAll(l.about.Text, "\n", "\n  "))
+		l.line("%s", quotation(l.about.Text))
 	}
 	l.line("")
 	l.line("-- ")
@@ -81,7 +81,7 @@ func (l *letter) line(format string, args ...any) {
 // row is a line with a label; there is none for nothing.
 func (l *letter) row(name, value string) {
 	if value != "" {
-		l.line("%-*s%s", label, name+":", strings.ReplaceAll(value, "\n", "\n"+strings.Repeat(" ", label)))
+		l.line("%-*s%s", label, name+":", wrapped(strings.Repeat(" ", label), value)[label:])
 	}
 }
 
@@ -182,8 +182,16 @@ func (l *letter) people() {
 	l.row("Invited", strings.Join(said, "\n"))
 }
 
-// name is what the calendar object calls somebody, "" when it does not.
+// name is what the calendar object calls somebody, "" when it does not, or when the name is made to be taken for an address.
 func (l *letter) name(a cua.Address) string {
+	name := l.spelled(a)
+	if strings.ContainsAny(name, "@\uff20\ufe6b") || strings.Contains(name, "://") {
+		return ""
+	}
+	return name
+}
+
+func (l *letter) spelled(a cua.Address) string {
 	if a.Equal(l.about.Organizer.Address) && l.about.Organizer.Name != "" {
 		return l.about.Organizer.Name
 	}
@@ -202,7 +210,7 @@ func (l *letter) person(a cua.Address) string {
 		where = address(a)
 	}
 	name := l.name(a)
-	if name == "" || strings.Contains(name, "@") {
+	if name == "" {
 		return where
 	}
 	return name + " (" + where + ")"

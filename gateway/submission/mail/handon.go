@@ -9,7 +9,6 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/calfed/calfed/gateway/imip"
-	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/smarthost"
 )
 
@@ -17,7 +16,8 @@ import (
 const maxSingled = 20
 
 // handOn gives the mail, as it came, to the smarthost for everybody who has it from nobody else. A recipient that the smarthost
-// alone refuses for good does not keep it from the others: that one is reported.
+// alone refuses for good does not keep it from the others: that one is reported. So are all that are left when the smarthost refuses
+// the mail after somebody got the message in another way: an answer to our client is about everybody.
 func (d *delivery) handOn(ctx context.Context) *smtp.SMTPError {
 	for singled := 0; ; singled++ {
 		to := d.in(forSmarthost)
@@ -31,26 +31,31 @@ func (d *delivery) handOn(ctx context.Context) *smtp.SMTPError {
 			}
 			return nil
 		}
-		one := d.singledOut(err, to)
-		if one == nil || singled == maxSingled {
+		var said *smarthost.Error
+		if !errors.As(err, &said) || said.Temporary || singled == maxSingled {
 			return d.passOn(err)
 		}
-		o := d.attempt.of(one)
-		o.state, o.status, o.text = refused, ischedule.StatusUnknownUser, err.Error()
+		concerned := d.concerned(said, to)
+		if len(concerned) == 0 {
+			return d.passOn(err)
+		}
+		for _, r := range concerned {
+			d.attempt.of(r).refuse(r, imip.Failure{Code: said.Code, Enhanced: said.Enhanced, Text: said.Text})
+		}
 	}
 }
 
-// singledOut is the recipient that err is about alone, when it can be reported and others are left.
-func (d *delivery) singledOut(err error, to []*recipient) *recipient {
-	var said *smarthost.Error
-	if !errors.As(err, &said) || said.Temporary || said.Recipient == "" || len(d.recipients) == 1 {
-		return nil
+// concerned are the recipients that a final refusal is about and that are to be told of one by one; none when the client is told.
+func (d *delivery) concerned(said *smarthost.Error, to []*recipient) []*recipient {
+	if said.Recipient != "" && len(d.recipients) > 1 {
+		if i := slices.IndexFunc(to, func(r *recipient) bool { return r.path == said.Recipient }); i >= 0 {
+			return to[i : i+1]
+		}
 	}
-	i := slices.IndexFunc(to, func(r *recipient) bool { return r.path == said.Recipient && !r.address.IsZero() })
-	if i < 0 {
-		return nil
+	if len(d.in(inCalendar))+len(d.in(atSmarthost)) > 0 {
+		return to
 	}
-	return to[i]
+	return nil
 }
 
 // in are the recipients in a state, each path once.
@@ -76,7 +81,7 @@ func (d *delivery) notify(ctx context.Context) *smtp.SMTPError {
 			continue
 		}
 		told = append(told, r)
-		report.Failures = append(report.Failures, imip.Failure{Recipient: r.address, Status: o.status, Text: o.text})
+		report.Failures = append(report.Failures, o.failure)
 	}
 	if len(told) == 0 {
 		return nil

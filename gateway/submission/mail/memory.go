@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/imip"
 )
 
 // The bounds of a memory.
@@ -18,9 +18,14 @@ const (
 
 // outcome is what became of one recipient.
 type outcome struct {
-	state  state
-	status ischedule.RequestStatus // of a refusal
-	text   string
+	state   state
+	failure imip.Failure // of a refusal
+}
+
+// refuse notes that r does not get the message.
+func (o *outcome) refuse(r *recipient, f imip.Failure) {
+	f.Recipient, f.Original = r.path, r.original
+	o.state, o.failure = refused, f
 }
 
 // state of one recipient. The zero value is the smarthost's: nothing better is known.

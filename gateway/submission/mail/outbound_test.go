@@ -255,6 +255,45 @@ func TestARecipientThatTheSmarthostRefuses(t *testing.T) {
 	}
 }
 
+// TestWhoGotNothingIsReported: an answer to the client is about everybody, so when somebody has the message already the others are
+// reported, whatever their address and the sender's look like.
+//
+// Proves: IS-SUB-2
+func TestWhoGotNothingIsReported(t *testing.T) {
+	invited := imipMail("anna@example.org", event("REQUEST", "anna@example.org", "bob@peer.example"))
+	for name, tc := range map[string]struct {
+		from  string
+		to    []string
+		text  string
+		says  error
+		asked int
+		told  []string
+	}{
+		"the mail is refused, one has it in the calendar": {"anna@example.org", []string{"bob@peer.example", "list@peer.example", "cleo@far.example"}, invited,
+			&smarthost.Error{Code: 552, Enhanced: "5.3.4", Text: "too large for us"}, 1, []string{"rfc822; list@peer.example", "rfc822; cleo@far.example", "smtp; 552 5.3.4", "too large for us"}},
+		"a recipient that no calendar can name": {"anna@example.org", []string{"a/b@peer.example", "cleo@far.example"}, plainMail,
+			&smarthost.Error{Code: 550, Text: "no such user", Recipient: "a/b@peer.example"}, 0, []string{"rfc822; a/b@peer.example", "does not take the message"}},
+		"a sender that no calendar can name": {"app/7?x@example.org", []string{"bob@peer.example", "cleo@far.example"}, plainMail,
+			&smarthost.Error{Code: 550, Enhanced: "5.1.1", Text: "no such user", Recipient: "bob@peer.example"}, 0, []string{"To: <app/7?x@example.org>", "There is nobody with this address"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.relay.say(tc.says)
+			check(t, r.send("one", tc.from, tc.to, tc.text))
+			sent := r.relay.sent()
+			report := sent[len(sent)-1]
+			if report.From != "" || !slices.Equal(report.To, []string{tc.from}) || len(r.asks()) != tc.asked {
+				t.Fatalf("%+v, asked %q", report, r.asks())
+			}
+			for _, words := range tc.told {
+				if !strings.Contains(report.mail, words) {
+					t.Errorf("no %q in\n%s", words, report.mail)
+				}
+			}
+		})
+	}
+}
+
 // TestWithoutASmarthostNothingIsTaken: a 250 would be a promise that cannot be kept.
 //
 // Proves: IS-SUB-2

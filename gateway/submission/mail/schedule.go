@@ -89,7 +89,7 @@ func (d *delivery) outbound(ctx context.Context, m *message, as *submission.Acti
 			o.state = inCalendar
 		case goesByMail(result.Status.Code):
 		default:
-			o.state, o.status, o.text = refused, result.Status, result.Description
+			o.refuse(r, imip.Failure{Status: result.Status, Text: result.Description})
 		}
 	}
 	return nil
