@@ -132,7 +132,7 @@ func (m *memory) makeRoom(wanted int, now time.Time) {
 	}
 }
 
-// fingerprint is the same for the same mail with the same envelope of the same submitter.
+// fingerprint is the same for the same mail with the same envelope, for the same domains.
 func (t *transaction) fingerprint() [sha256.Size]byte {
 	sum := sha256.New()
 	part := func(b string) {
@@ -140,7 +140,6 @@ func (t *transaction) fingerprint() [sha256.Size]byte {
 		_, _ = sum.Write([]byte(b))
 	}
 	for _, as := range t.acting {
-		part(as.Name)
 		part(as.Domain.Name)
 	}
 	part(t.from)

@@ -53,7 +53,7 @@ func TestARetryDeliversTheRestOnly(t *testing.T) {
 	}
 }
 
-// TestAnotherMailIsNotARetry: another submitter's, sender's, recipients' or content's.
+// TestAnotherMailIsNotARetry: other credentials', sender's, recipients' or content's.
 //
 // Proves: IS-SUB-2
 func TestAnotherMailIsNotARetry(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAnotherMailIsNotARetry(t *testing.T) {
 		"content":    func(r *rig) error { return r.send("one", "anna@example.org", to, text+"x\r\n") },
 		"recipients": func(r *rig) error { return r.send("one", "anna@example.org", append(to, "cleo@far.example"), text) },
 		"sender":     func(r *rig) error { return r.send("one", "other@example.org", to, text) },
-		"submitter":  func(r *rig) error { return r.send("both", "anna@example.org", to, text) },
+		"domains":    func(r *rig) error { return r.send("both", "anna@example.org", to, text) },
 		"much later": func(r *rig) error {
 			r.set(func() { r.now = r.now.Add(7 * time.Hour) })
 			return r.send("one", "anna@example.org", to, text)

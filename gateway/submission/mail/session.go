@@ -44,7 +44,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case len(s.acting) == 0 || s.phase.upgrading: // RFC 3207 §4.2: nothing in clear counts any more
+	case len(s.acting) == 0:
 		return errAuthRequired
 	case h != s.handler: // who may do what is another question now
 		s.conn.end(time.Now())
@@ -112,7 +112,7 @@ func (s *session) Data(r io.Reader) error {
 	if _, chunks := r.(*io.PipeReader); chunks {
 		return errNoChunks // the library takes the end of a connection for the end of a chunk, and half a mail for a mail
 	}
-	if t == nil || s.phase.upgrading {
+	if t == nil || s.phase.upgrading { // RFC 3207 §4.2: nothing in clear counts any more
 		return errNoMail
 	}
 	if !s.server.begin(s.conn) {
