@@ -135,7 +135,7 @@ func TestBetweenGivesWhatCountUntilCounts(t *testing.T) {
 			want := upTo - before
 			e.rule = rule
 			if count > 0 {
-				e.rule.count, e.rule.parts = count, e.rule.parts|partCount
+				e.count, e.parts = count, e.parts|partCount
 				want = min(want, count-before)
 			}
 			n, last := int64(0), lo-1

@@ -85,29 +85,27 @@ func (e *expansion) timesUpTo(sec int64) int64 {
 // countPositions counts what BYSETPOS leaves of the current period, from DTSTART to until.
 func (e *expansion) countPositions(until int64) int64 {
 	n := int64(0)
-	e.eachPosition(func(at int64) bool {
+	e.eachPosition(func(at int64) {
 		if at >= e.start && at <= until {
 			n++
 		}
-		return true
 	})
 	return n
 }
 
-// eachPosition gives take what BYSETPOS leaves of the current period, in no order, until it returns false.
-func (e *expansion) eachPosition(take func(at int64) bool) bool {
+// eachPosition gives take what BYSETPOS leaves of the current period, in no order.
+func (e *expansion) eachPosition(take func(at int64)) {
 	perDay := e.timesUpTo(secondsPerDay)
 	total := perDay * int64(len(e.buf))
 	for i := int64(1); i <= 366 && i <= total; i++ {
-		if e.bySetPos[0].has(int(i)) && !take(e.position(i-1, perDay)) {
-			return false
+		if e.bySetPos[0].has(int(i)) {
+			take(e.position(i-1, perDay))
 		}
 		fromStart := total - i + 1 // the same position, which may be named twice
-		if e.bySetPos[1].has(int(i)) && (fromStart > 366 || !e.bySetPos[0].has(int(fromStart))) && !take(e.position(total-i, perDay)) {
-			return false
+		if e.bySetPos[1].has(int(i)) && (fromStart > 366 || !e.bySetPos[0].has(int(fromStart))) {
+			take(e.position(total-i, perDay))
 		}
 	}
-	return true
 }
 
 // position is the i-th time of the current period.

@@ -87,7 +87,7 @@ func (w *walk) period() bool {
 // positions gives out what BYSETPOS leaves, in order: COUNT may end among them.
 func (w *walk) positions() bool {
 	var set []int64
-	w.e.eachPosition(func(at int64) bool { set = append(set, at); return true })
+	w.e.eachPosition(func(at int64) { set = append(set, at) })
 	slices.Sort(set)
 	for _, at := range set {
 		if !w.give(at) {

@@ -18,11 +18,8 @@ func Refreshed(stored []byte, attendee cua.Address) ([]byte, Outcome, error) {
 	if err := o.read(stored); err != nil {
 		return nil, Unsupported, err
 	}
-	switch {
-	case o.in.msg.Component != "VEVENT" && o.in.msg.Component != "VTODO":
+	if o.in.msg.Component != "VEVENT" && o.in.msg.Component != "VTODO" {
 		return nil, Unsupported, nil
-	case !contains(o.in.msg.Attendees, attendee):
-		return nil, NoAuthority, nil
 	}
 	method := "REQUEST"
 	if !o.leaveOut(func(c *instance) bool { return c.Status == "CANCELLED" || !invites(c, attendee) }) {

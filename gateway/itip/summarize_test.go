@@ -64,7 +64,7 @@ func TestContent(t *testing.T) {
 		return strings.Replace(event, old, replacement, 1)
 	}
 	for name, same := range map[string]string{
-		"properties that are nobody's": event + "\nX-SERVER:1\nCREATED:20260101T000000Z\nLAST-MODIFIED:20260101T000000Z\nREQUEST-STATUS:2.0;Success\nDESCRIPTION:",
+		"properties that are nobody's": event + "\nX-SERVER:1\nDTSTAMP:20260202T000000Z\nCREATED:20260101T000000Z\nLAST-MODIFIED:20260101T000000Z\nREQUEST-STATUS:2.0;Success\nDESCRIPTION:",
 		"another SEQUENCE":             edit("SEQUENCE:1", "SEQUENCE:2"),
 		"what the user sees alone":     event + "\nTRANSP:TRANSPARENT\nBEGIN:VALARM\nACTION:DISPLAY\nEND:VALARM",
 		"SCHEDULE-STATUS":              edit("RSVP=TRUE", "RSVP=TRUE;SCHEDULE-STATUS=2.0"),
