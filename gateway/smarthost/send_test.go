@@ -118,7 +118,6 @@ func TestCannotBeCarried(t *testing.T) {
 	}{
 		{"8-bit", smarthost.Envelope{To: []string{"bob@peer.example"}}, eightBit, "8BITMIME"},
 		{"said to be 8-bit", smarthost.Envelope{To: []string{"bob@peer.example"}, Binary: true}, nil, "8BITMIME"},
-		{"said to need SMTPUTF8", smarthost.Envelope{To: []string{"bob@peer.example"}, UTF8: true}, nil, "SMTPUTF8"},
 		{"a recipient in UTF-8", smarthost.Envelope{To: []string{"jürgen@peer.example"}}, nil, "SMTPUTF8"},
 		{"a sender in UTF-8", smarthost.Envelope{From: "jürgen@example.org", To: []string{"bob@peer.example"}}, nil, "SMTPUTF8"},
 		{"a bare LF", smarthost.Envelope{To: []string{"bob@peer.example"}}, []byte("Subject: x\r\n\r\na\n.\nb\r\n"), "bare"},
@@ -151,6 +150,25 @@ func TestCannotBeCarried(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Many clients say SMTPUTF8 wherever it is offered. To a server without it goes what is all ASCII, and nothing else.
+//
+// Proves: IS-SUB-2
+func TestSMTPUTF8WithoutNeed(t *testing.T) {
+	port, heard := act(t, wellBehaved())
+	c := newClient(t, port, snapshot.SMTPPlain)
+	e := &smarthost.Envelope{To: []string{"bob@peer.example"}, UTF8: true}
+	_, mail := simple()
+	if err := c.Send(t.Context(), e, mail); err != nil {
+		t.Fatal(err)
+	}
+	if commands := strings.Join(heard(), " "); strings.Contains(commands, "SMTPUTF8") {
+		t.Errorf("the server heard %q", commands)
+	}
+	if failure := sendFails(t, c, e, []byte("Subject: Gr\xc3\xbc\xc3\x9fe\r\n\r\nx\r\n")); failure.Temporary || !strings.Contains(failure.Text, "SMTPUTF8") {
+		t.Errorf("%+v, want a final failure about SMTPUTF8", failure)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 type Envelope struct {
 	From   string // "" = the null sender, for notifications
 	To     []string
-	UTF8   bool                // SMTPUTF8 is needed (RFC 6531); non-ASCII addresses need it by themselves
+	UTF8   bool                // SMTPUTF8 was said (RFC 6531): octets beyond ASCII in the mail need it then; addresses by themselves
 	Binary bool                // BODY=8BITMIME is needed (RFC 6152); 8-bit octets in the mail need it by themselves
 	ID     string              // ENVID (RFC 3461), "" = none
 	Return string              // RET: "", "FULL", "HDRS"

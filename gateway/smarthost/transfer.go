@@ -22,7 +22,8 @@ type transfer struct {
 
 // prepare refuses, before a connection is made, what no server could take.
 func (c *Client) prepare(e *Envelope, mail []byte) (*transfer, *Error) {
-	t := &transfer{client: c, envelope: e, mail: mail, utf8: e.UTF8, eightBit: e.Binary || !ascii(mail)}
+	// many clients say SMTPUTF8 wherever it is offered: what is all ASCII does not need it
+	t := &transfer{client: c, envelope: e, mail: mail, utf8: e.UTF8 && !ascii(mail), eightBit: e.Binary || !ascii(mail)}
 	if len(e.To) == 0 {
 		return nil, c.refuse("the envelope has no recipient")
 	}
