@@ -207,4 +207,11 @@ func TestBoundsOfASubmission(t *testing.T) {
 	if got := r.relay.sent(); len(got) != 1 || len(got[0].mail) != 90_000 {
 		t.Errorf("%d mails", len(got))
 	}
+
+	w = r.raw() // the bounds of the configuration that it authenticates under count, too
+	r.snapshot.Gateway.Submission.SMTP.MaxMessageBytes = 70_000
+	r.apply()
+	w.login()
+	w.mail()
+	w.data(strings.Repeat("0123456789abcdef\r\n", 5_000), 552)
 }

@@ -45,12 +45,12 @@ func (b *body) read(r io.Reader) ([]byte, *smtp.SMTPError) {
 		}
 		checked = len(mail)
 		switch {
+		case int64(len(mail)) > b.limit:
+			return nil, tooLarge
 		case ends:
 			return mail, nil
 		case err != nil:
 			return nil, readFailure(err)
-		case int64(len(mail)) > b.limit:
-			return nil, tooLarge
 		}
 	}
 }
