@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/emersion/go-smtp"
@@ -12,50 +13,63 @@ import (
 	"github.com/calfed/calfed/gateway/smarthost"
 )
 
-// maxSingled bounds the transactions that one mail may cost the smarthost because of recipients it does not take.
-const maxSingled = 20
+// maxParts bounds the transactions that one mail may cost the smarthost because of recipients it does not take.
+const maxParts = 20
+
+// closing is the reply of a server that says no more (RFC 5321 §3.8).
+const closing = 421
 
 // handOn gives the mail, as it came, to the smarthost for everybody who has it from nobody else. A recipient that the smarthost
-// alone refuses for good does not keep it from the others: that one is reported. So are all that are left when the smarthost refuses
-// the mail after somebody got the message in another way: an answer to our client is about everybody.
+// does not take keeps it from nobody else: one refused for good is reported, those before one refused for now (452: too many
+// recipients) go first, and who alone is refused for now waits for our client to come again. Reported are also all that are
+// left when the smarthost refuses the mail after somebody got the message in another way: an answer to our client is about everybody.
 func (d *delivery) handOn(ctx context.Context) *smtp.SMTPError {
-	for singled := 0; ; singled++ {
-		to := d.in(forSmarthost)
-		if len(to) == 0 {
-			return nil
-		}
-		err := d.cfg.Relay.Send(ctx, d.envelope(to), d.mail)
+	var later error
+	to := d.in(forSmarthost)
+	for parts, n := 0, len(to); n > 0; parts++ {
+		err := d.cfg.Relay.Send(ctx, d.envelope(to[:n]), d.mail)
 		if err == nil {
-			for _, r := range to {
+			for _, r := range to[:n] {
 				d.attempt.of(r).state = atSmarthost
 			}
-			return nil
+			to = to[n:]
+			n = len(to)
+			continue
 		}
 		var said *smarthost.Error
-		if !errors.As(err, &said) || said.Temporary || singled == maxSingled {
+		if !errors.As(err, &said) || said.Code == closing || parts == maxParts {
 			return d.passOn(err)
 		}
-		concerned := d.concerned(said, to)
-		if len(concerned) == 0 {
+		at := slices.IndexFunc(to[:n], func(r *recipient) bool { return r.path == said.Recipient })
+		switch {
+		case said.Temporary && at > 0:
+			n = at
+			continue
+		case said.Temporary && at == 0:
+			later, to = err, to[1:]
+		case said.Temporary:
+			return d.passOn(err)
+		case at >= 0 && len(d.recipients) > 1:
+			d.attempt.of(to[at]).refuse(to[at], failureOf(said))
+			to = slices.Delete(to, at, at+1)
+		case len(d.in(inCalendar))+len(d.in(atSmarthost)) > 0:
+			for _, r := range to {
+				d.attempt.of(r).refuse(r, failureOf(said))
+			}
+			to = nil
+		default:
 			return d.passOn(err)
 		}
-		for _, r := range concerned {
-			d.attempt.of(r).refuse(r, imip.Failure{Code: said.Code, Enhanced: said.Enhanced, Text: said.Text})
-		}
+		n = len(to)
 	}
-}
-
-// concerned are the recipients that a final refusal is about and that are to be told of one by one; none when the client is told.
-func (d *delivery) concerned(said *smarthost.Error, to []*recipient) []*recipient {
-	if said.Recipient != "" && len(d.recipients) > 1 {
-		if i := slices.IndexFunc(to, func(r *recipient) bool { return r.path == said.Recipient }); i >= 0 {
-			return to[i : i+1]
-		}
-	}
-	if len(d.in(inCalendar))+len(d.in(atSmarthost)) > 0 {
-		return to
+	if later != nil {
+		return d.passOn(later)
 	}
 	return nil
+}
+
+func failureOf(said *smarthost.Error) imip.Failure {
+	return imip.Failure{Code: said.Code, Enhanced: said.Enhanced, Text: said.Text}
 }
 
 // in are the recipients in a state, each path once.
@@ -119,5 +133,15 @@ func (d *delivery) passOn(err error) *smtp.SMTPError {
 	if code < 500 || code > 599 {
 		code = 554
 	}
-	return answer(code, smtp.EnhancedCode{5, 0, 0}, "the smarthost refuses the mail: "+said.Text)
+	return answer(code, enhancedOf(said), "the smarthost refuses the mail: "+said.Text)
+}
+
+// enhancedOf is the smarthost's own code where it gave one for a final refusal.
+func enhancedOf(said *smarthost.Error) smtp.EnhancedCode {
+	out := smtp.EnhancedCode{5, 0, 0}
+	var subject, detail int
+	if n, err := fmt.Sscanf(said.Enhanced, "5.%d.%d", &subject, &detail); err == nil && n == 2 {
+		out[1], out[2] = subject, detail
+	}
+	return out
 }

@@ -77,7 +77,7 @@ func TestAddressesThatCannotBeHandedOn(t *testing.T) {
 	w.login()
 	for path, want := range map[string]int{
 		`<"x> NOTIFY=NEVER <y"@peer.example>`: 250, `<"a b"@peer.example>`: 250, `<"a\"b"@peer.example>`: 250, `<"a@b"@peer.example>`: 553,
-		`<a@b@peer.example>`: 553, `<a@peer_example>`: 553, `<a@-peer.example>`: 553, "<a\x01@peer.example>": 553, "<a@peer.example\x7f>": 553,
+		`<a@b@peer.example>`: 553, `<a@peer..example>`: 553, `<a@-peer.example>`: 553, "<a\x01@peer.example>": 553, "<a@peer.example\x7f>": 553,
 		"<bj\u00f6rn@peer.example>": 553, `<` + strings.Repeat("a", 300) + `@peer.example>`: 553, `<"">`: 501, `<@peer.example>`: 501, `<peer.example>`: 501,
 		`<a%b@peer.example>`: 250, `<a+b=c@peer.example>`: 250, `<a'b@peer.example>`: 250, `<a@[192.0.2.1]>`: 250, `<a@[IPv6:2001:db8::1]>`: 250,
 		`<@relay.example:a@peer.example>`: 250,
@@ -89,6 +89,27 @@ func TestAddressesThatCannotBeHandedOn(t *testing.T) {
 			w.say("MAIL FROM:"+path, 553)
 		}
 	}
+}
+
+// TestOneMailAtATime: the recipients of one are never another's, nor nobody's.
+//
+// Proves: IS-SUB-2
+func TestOneMailAtATime(t *testing.T) {
+	r := newRig(t)
+	w := r.raw()
+	w.login()
+	w.mail()
+	w.say("MAIL FROM:<eve@evil.example>", 503)
+	w.say("MAIL FROM:<>", 503)
+	w.data(plainMail, 250)
+	if got := r.relay.sent(); len(got) != 1 || got[0].From != "anna@example.org" || len(got[0].To) != 1 {
+		t.Errorf("%+v", got)
+	}
+	w.mail()
+	w.say("RSET", 250)
+	w.mail()
+	w.say("EHLO again.example.org", 250)
+	w.mail()
 }
 
 // TestLongLinesAndSilence: neither holds a connection for ever.

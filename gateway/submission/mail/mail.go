@@ -7,8 +7,9 @@
 //     RCPT is refused. A submitter's password is no way through us for the mail of others to others.
 //   - No iTIP message in it, or one that cannot be used, or a VFREEBUSY (whose answer no mail carries): smarthost.
 //   - The Originator (ORGANIZER, or the ATTENDEE that answers; never From) is of a domain that the submitter acts for: outbound.
-//     The permitted recipients get it by iSchedule. But a mail with Received fields, to one of our own domains, may be a
-//     stranger's that the MX hands on, and its Originator a lie: it is outbound only when the Originator is proven.
+//     The permitted recipients get it by iSchedule. But a mail with Received fields, to one of our own domains or with
+//     the null sender, may be a stranger's that the MX hands on, and its Originator a lie: it is outbound only when the Originator
+//     is proven.
 //   - Else, permitted recipients of domains that the submitter acts for: inbound. When the Originator is proven the message goes to
 //     their calendars; when it is not, or the receiver refuses it, the person reads the mail.
 //   - Else it is somebody else's: smarthost.

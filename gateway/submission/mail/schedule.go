@@ -100,10 +100,13 @@ func (d *delivery) outbound(ctx context.Context, m *message, as *submission.Acti
 func goesByMail(code string) bool { return code == "5.1" || code == "5.2" || code == "3.14" }
 
 // maybeForeign says whether a mail with a local Originator may be a stranger's that the MX hands on: it has passed another mail
-// server, and goes to our own domains.
+// server, and goes to our own domains, or has the null sender, whom the MX lets pass to whomever one of ours forwards his mail.
 func (d *delivery) maybeForeign() bool {
 	if hops(d.mail) == 0 {
 		return false
+	}
+	if d.from == "" {
+		return true
 	}
 	for _, r := range d.recipients {
 		if d.actingFor(r.domain) != nil {

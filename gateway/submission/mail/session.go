@@ -33,6 +33,7 @@ var (
 	errChanged      = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "the configuration has changed: connect again"}
 	errClosing      = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "the gateway is ending: connect again"}
 	errNoChunks     = &smtp.SMTPError{Code: 502, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "CHUNKING is not offered: use DATA"}
+	errBegun        = &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "a mail was begun already"}
 	errNoMail       = &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "no mail was begun"}
 	errInternal     = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "internal error"}
 )
@@ -46,6 +47,8 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	switch {
 	case len(s.acting) == 0:
 		return errAuthRequired
+	case s.transaction != nil: // the library would keep the recipients of the one that was begun
+		return errBegun
 	case h != s.handler: // who may do what is another question now
 		s.conn.end(time.Now())
 		return errChanged

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/calfed/calfed/gateway/cua"
@@ -25,7 +26,7 @@ type transaction struct {
 type recipient struct {
 	path     string      // as it was given
 	address  cua.Address // zero when a calendar knows no such address
-	domain   string      // A-label; "" for an address literal
+	domain   string      // A-label; "" when it is nobody's, as an address literal is
 	notify   []string    // NOTIFY, nil when absent
 	original string      // ORCPT as smarthost.Envelope has it, "" when absent
 }
@@ -75,7 +76,7 @@ var (
 const maxPath = 256
 
 // domainOf checks a mailbox as the SMTP library parsed it, the quotes of its local part taken away, and returns its domain as an
-// A-label, "" for an address literal.
+// A-label, "" for what can be no domain of ours: an address literal, or a host name as only mail knows it (root@web_1.example).
 func domainOf(mailbox string, utf8 bool) (string, error) {
 	local, host, found := strings.Cut(mailbox, "@")
 	if !found || local == "" || host == "" || len(mailbox) > maxPath || strings.ContainsAny(host, " \"(),;<>\\@") {
@@ -93,8 +94,10 @@ func domainOf(mailbox string, utf8 bool) (string, error) {
 		return "", nil
 	}
 	domain, err := cua.Domain(host)
-	if err != nil {
+	if err != nil && !hostName.MatchString(host) {
 		return "", errMailbox
 	}
 	return domain, nil
 }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*$`)
