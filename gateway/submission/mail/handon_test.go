@@ -139,3 +139,20 @@ func TestWhoGotNothingIsReported(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoReadsMailGetsTheMail: a proven stranger's mail is not written anew for a calendar system that knows nothing else.
+//
+// Proves: IS-SUB-2, IS-BACK-1
+func TestWhoReadsMailGetsTheMail(t *testing.T) {
+	r := newRig(t, func(s *snapshot.Snapshot) {
+		s.Domains[1].Backend = snapshot.Backend{Type: snapshot.BackendIMIP, IMIP: &snapshot.IMIP{Server: &snapshot.SMTPServer{Host: "mail.example.org", Port: 25, TLS: snapshot.SMTPStartTLS}}}
+	})
+	text := imipMail("bob@peer.example", event("REQUEST", "bob@peer.example", "anna@example.org", "bert@branch.example"), passedMX, authenticated("peer.example"))
+	check(t, r.send("both", "bob@peer.example", []string{"anna@example.org", "bert@branch.example"}, text))
+	if got := taken(r); !slices.Equal(got, []string{"anna@example.org"}) || r.relay.sent()[0].mail != text {
+		t.Errorf("handed on to %q", got)
+	}
+	if got := r.asks(); !slices.Equal(got, []string{"inbound mailto:bob@peer.example → mailto:bert@branch.example"}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -11,7 +11,7 @@
 //     the null sender, may be a stranger's that the MX hands on, and its Originator a lie: it is outbound only when the Originator
 //     is proven.
 //   - Else, permitted recipients of domains that the submitter acts for: inbound. When the Originator is proven the message goes to
-//     their calendars; when it is not, or the receiver refuses it, the person reads the mail.
+//     their calendars; when it is not, the receiver refuses it, or the calendar system only reads mail, the mail goes on as it is.
 //   - Else it is somebody else's: smarthost.
 //
 // The outcome of each recipient: taken over iSchedule or by a local calendar (an echo counts as taken, IS-SUB-3), done; no

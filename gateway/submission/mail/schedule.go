@@ -11,6 +11,7 @@ import (
 	"github.com/calfed/calfed/gateway/imip"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/sender"
+	"github.com/calfed/calfed/gateway/snapshot"
 	"github.com/calfed/calfed/gateway/submission"
 )
 
@@ -119,15 +120,21 @@ func (d *delivery) maybeForeign() bool {
 // inbound delivers the message of a stranger to local users.
 func (d *delivery) inbound(ctx context.Context, m *message) *smtp.SMTPError {
 	local := m.recipients[:0:0]
+	d.reason = "not-ours"
 	for _, r := range m.recipients {
-		if d.actingFor(r.domain) != nil {
+		as := d.actingFor(r.domain)
+		switch {
+		case as == nil:
+		case as.Domain.Backend.Type == snapshot.BackendIMIP: // gets the mail itself, with its signatures, and no copy in our words
+			d.reason = "reads-mail"
+		default:
 			local = append(local, r)
 		}
 	}
 	if len(local) == 0 {
-		d.reason = "not-ours"
 		return nil
 	}
+	d.reason = ""
 	m.recipients, d.direction = local, directionInbound
 	proof, err := d.cfg.Verifier.Verify(ctx, d.mail, m.originator)
 	if err != nil {
