@@ -11,8 +11,9 @@ import (
 	"github.com/calfed/calfed/gateway/itip"
 )
 
-// maxAttempts bounds how often an object that changes under our hands is read and changed again.
-const maxAttempts = 4
+// maxAttempts bounds how often an object that changes under our hands is read and changed again. Three gateways that write it at
+// once get there, each with one message at a time.
+const maxAttempts = 8
 
 // apply brings one recipient's calendar up to the message. IS-BACK-2, IS-BACK-4.
 func (b *Backend) apply(ctx context.Context, d *backend.Delivery, to cua.Address) (backend.Result, error) {
@@ -20,9 +21,13 @@ func (b *Backend) apply(ctx context.Context, d *backend.Delivery, to cua.Address
 	if err != nil {
 		return backend.Result{}, err
 	}
+	done, err := b.turns.take(ctx, u.principal.Path+"\x00"+d.Message.UID)
+	if err != nil {
+		return backend.Result{}, err
+	}
+	defer done()
 	result, err := b.applyFor(ctx, d, to, u)
-	var refused *refusal
-	if errors.As(err, &refused) || errors.Is(err, errMoving) {
+	if err != nil && !errors.Is(err, backend.ErrUnavailable) {
 		b.users.forget(to) // the server may have moved what we know
 	}
 	return result, err

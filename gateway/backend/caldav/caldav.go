@@ -8,7 +8,9 @@ package caldav
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -40,6 +42,7 @@ type Backend struct {
 	now     func() time.Time
 	log     *slog.Logger
 	users   directory
+	turns   turns
 }
 
 // atOnce is how many recipients of one message are served at the same time.
@@ -95,7 +98,7 @@ func (b *Backend) each(d *backend.Delivery, deliver func(cua.Address) (backend.R
 	group.SetLimit(atOnce)
 	for i, to := range d.Recipients {
 		group.Go(func() error {
-			results[i], failed[i] = deliver(to)
+			results[i], failed[i] = guarded(deliver, to)
 			results[i].Recipient = to
 			if failed[i] != nil {
 				results[i].Status, results[i].Description = b.failure(d, to, failed[i])
@@ -110,6 +113,16 @@ func (b *Backend) each(d *backend.Delivery, deliver func(cua.Address) (backend.R
 		}
 	}
 	return nil, errors.Join(failed...)
+}
+
+// guarded makes an error of a panic: what a calendar holds is anybody's, and nobody else would catch it in this goroutine.
+func guarded(deliver func(cua.Address) (backend.Result, error), to cua.Address) (_ backend.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("CalDAV back end panicked (%T)\n%s", p, debug.Stack()) // the value may quote the calendar
+		}
+	}()
+	return deliver(to)
 }
 
 // failure is what one recipient's sender hears of an error, and what our log does.

@@ -22,7 +22,7 @@ type calendar struct {
 const maxCalendars = 100
 
 // calendars lists the user's own calendars, the default one first: the one that the server delivers to (RFC 6638 §9.2), else
-// the one it makes for everybody. Calendars that others share with the user are theirs, not the user's.
+// the one it makes for everybody. Calendars that others share with the user are theirs, not the user's: an event may be in both.
 func (b *Backend) calendars(ctx context.Context, u *user) ([]calendar, error) {
 	answer, list, err := b.client.propfind(ctx, u.home, "1", homeProps)
 	if err != nil {
@@ -42,20 +42,23 @@ func (b *Backend) calendars(ctx context.Context, u *user) ([]calendar, error) {
 		if props == nil || len(list[i].Hrefs) == 0 {
 			continue
 		}
+		if props.Type.Inbox != nil && shared == "" && props.Default.first() != "" {
+			named = props.Default.first()
+		}
+		if props.Type.Calendar == nil || props.Type.Shared != nil || !b.owns(u, answer.at, props) {
+			continue
+		}
 		at, err := b.client.resolve(answer.at, list[i].Hrefs[0])
 		if err != nil {
 			return nil, err
 		}
-		if props.Type.Inbox != nil && shared == "" && props.Default.first() != "" {
-			named = props.Default.first()
+		if strings.HasPrefix(path.Base(at.Path), shared) {
+			found = append(found, calendarOf(at, props))
 		}
-		if props.Type.Calendar == nil || len(found) == maxCalendars || !strings.HasPrefix(path.Base(at.Path), shared) || !b.owns(u, answer.at, props) {
-			continue
-		}
-		found = append(found, calendarOf(at, props))
 	}
 	if shared != "" {
-		return b.withSharedDefault(ctx, u, shared, found)
+		found, err = b.withSharedDefault(ctx, u, shared, found)
+		return b.few(found), err
 	}
 	if named == "" && u.inbox != nil {
 		if named, err = b.inboxDefault(ctx, u); err != nil {
@@ -69,7 +72,16 @@ func (b *Backend) calendars(ctx context.Context, u *user) ([]calendar, error) {
 		}
 		named = strings.TrimSuffix(at.Path, "/")
 	}
-	return b.sorted(found, named, ""), nil
+	return b.few(b.sorted(found, named, "")), nil
+}
+
+// few bounds how many calendars are looked into, the default one among them.
+func (b *Backend) few(list []calendar) []calendar {
+	if len(list) <= maxCalendars {
+		return list
+	}
+	b.log.Warn("a user has more calendars than are looked into", "calendars", len(list), "looked into", maxCalendars)
+	return list[:maxCalendars]
 }
 
 func calendarOf(at *url.URL, p *properties) calendar {

@@ -2,6 +2,7 @@ package caldav
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -49,7 +50,9 @@ func (b *Backend) readBusy(ctx context.Context, d *backend.Delivery, to cua.Addr
 	}
 	calendars, err := b.calendars(ctx, u)
 	if err != nil {
-		b.users.forget(to)
+		if !errors.Is(err, backend.ErrUnavailable) {
+			b.users.forget(to)
+		}
 		return backend.Result{}, err
 	}
 	var all []itip.Period
@@ -95,19 +98,27 @@ func (b *Backend) busyIn(ctx context.Context, c calendar, owner cua.Address, sta
 	}
 	zone := zoneOf(c.zone)
 	var all []itip.Period
+	unread := 0
+	var why error
 	for i := range list {
+		if ctx.Err() != nil { // each object may take its time, and there may be many
+			return nil, fmt.Errorf("%w: free/busy takes too long: %w", backend.ErrUnavailable, ctx.Err())
+		}
 		props := list[i].found()
 		if props == nil || props.Data == "" {
 			continue
 		}
 		periods, err := itip.Busy([]byte(props.Data), owner, zone, start, end)
 		if err != nil {
-			b.log.Warn("an event is left out of free/busy: it cannot be read", "cause", err)
+			unread, why = unread+1, err
 			continue
 		}
 		if all = append(all, periods...); len(all) > maxPeriods {
 			return nil, fmt.Errorf("a calendar is busy more than %d times", maxPeriods)
 		}
+	}
+	if unread > 0 {
+		b.log.Warn("events are left out of free/busy: they cannot be read", "events", unread, "last cause", why)
 	}
 	return all, nil
 }

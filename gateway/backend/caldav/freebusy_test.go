@@ -2,15 +2,18 @@ package caldav_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/itip"
 	"github.com/calfed/calfed/gateway/snapshot"
@@ -97,6 +100,41 @@ func TestOutbox(t *testing.T) {
 	}
 	if h := f.writes[0]; h.Get("Originator") != "mailto:bob@example.org" || !strings.HasPrefix(h.Get("Recipient"), "mailto:alice@example.org, ") {
 		t.Errorf("header %v", h)
+	}
+}
+
+// late is a context that is over once it was told so, for those who ask.
+type late struct {
+	context.Context
+	over atomic.Bool
+}
+
+func (c *late) Err() error {
+	if c.over.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// A calendar that takes long to expand takes no longer than the question may.
+//
+// Proves: IS-BACK-5
+func TestBusyEnds(t *testing.T) {
+	f := newFake(t)
+	f.objects[calendarOfAlice+"1.ics"] = ics("BEGIN:VEVENT", "UID:1", "DTSTAMP:20261101T110000Z", "DTSTART:20270105T090000Z", "DTEND:20270105T100000Z", "END:VEVENT")
+	ctx := &late{Context: context.Background()}
+	f.hook = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		refuse := strings.Contains(body, "free-busy-query")
+		if refuse {
+			w.WriteHeader(http.StatusForbidden)
+		} else {
+			ctx.over.Store(r.Method == "REPORT")
+		}
+		return refuse
+	}
+	_, err := f.backend(t, func(s *snapshot.CalDAV) { s.BypassACL = true }).Deliver(ctx, delivery(t, question("alice@example.org"), carol, alice))
+	if !errors.Is(err, backend.ErrUnavailable) || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("%v", err)
 	}
 }
 

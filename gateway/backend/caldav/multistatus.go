@@ -55,6 +55,7 @@ func (h hrefs) first() string {
 type resourceType struct {
 	Calendar *struct{} `xml:"urn:ietf:params:xml:ns:caldav calendar"`
 	Inbox    *struct{} `xml:"urn:ietf:params:xml:ns:caldav schedule-inbox"`
+	Shared   *struct{} `xml:"http://calendarserver.org/ns/ shared"` // by somebody else, who has "shared-owner"
 }
 
 type components struct {

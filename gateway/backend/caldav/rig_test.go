@@ -48,6 +48,7 @@ type fake struct {
 	logged   strings.Builder
 	clock    time.Time
 	wrote    []string // what Echoes was told
+	panics   bool     // Echoes does
 	homeMore string   // further responses in the calendar home
 	calProps string   // further properties of the calendar
 }
@@ -92,6 +93,9 @@ func (f *fake) now() time.Time {
 func (f *fake) Wrote(owner cua.Address, object []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.panics {
+		panic("secret")
+	}
 	f.wrote = append(f.wrote, owner.String()+" "+string(object))
 }
 

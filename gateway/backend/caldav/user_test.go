@@ -2,6 +2,7 @@ package caldav_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -194,6 +195,10 @@ func TestDefaultCalendar(t *testing.T) {
 	only := func(kind string) string {
 		return `<c:supported-calendar-component-set><c:comp name="` + kind + `"/></c:supported-calendar-component-set>`
 	}
+	var many strings.Builder
+	for i := range 150 {
+		many.WriteString(cal(fmt.Sprintf("c%d", i), ""))
+	}
 	bobs := "<d:owner><d:href>/dav/users/bob/</d:href></d:owner>"
 	for _, tt := range []struct{ name, home, want string }{
 		{"named by the Inbox", cal("personal", "") + cal("chosen", "") + inbox("/dav/calendars/alice/chosen/"), "chosen"},
@@ -201,6 +206,9 @@ func TestDefaultCalendar(t *testing.T) {
 		{"the first", cal("b", "") + cal("a", ""), "b"},
 		{"tasks go elsewhere", cal("personal", only("VTODO")) + cal("events", only("VEVENT")), "events"},
 		{"shared by bob", cal("personal", bobs) + cal("mine", "<d:owner><d:href>/dav/users/alice</d:href></d:owner>"), "mine"},
+		{"shared, as SabreDAV says it", strings.Replace(cal("personal", ""), "<c:calendar/>", `<c:calendar/><s:shared xmlns:s="http://calendarserver.org/ns/"/>`, 1) + cal("mine", ""), "mine"},
+		{"behind a hundred others", many.String() + cal("personal", ""), "personal"},
+		{"one elsewhere that is no calendar", strings.Replace(response("https://elsewhere.example/", ""), "<d:prop>", "<d:prop><d:resourcetype><d:collection/></d:resourcetype>", 1) + cal("personal", ""), "personal"},
 		{"none takes events", cal("personal", only("VTODO")), ""},
 		{"there is none", "", ""},
 	} {
