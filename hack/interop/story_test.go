@@ -38,6 +38,10 @@ func TestFederation(t *testing.T) {
 	}
 	t.Run("mail", func(t *testing.T) { f.testMail(t) })
 	t.Run("free/busy is refused to the other side", func(t *testing.T) { f.testDeny(t) })
+	if filtered() {
+		t.Log("not everything was told: neither the matrix nor echoes are looked at")
+		return
+	}
 	if f.counted(t, f.west, "calfed_sender_echoes_total")+f.counted(t, f.east, "calfed_sender_echoes_total") == 0 {
 		t.Error("no calendar server has sent anything because a gateway wrote to it: that nothing left then proves nothing")
 	}
