@@ -125,19 +125,39 @@ func (b *Backend) search(ctx context.Context, a cua.Address) (*user, error) {
 				cause: fmt.Sprintf("the server answers principal-property-search with HTTP status %d: give a principalTemplate", answer.status),
 			}
 		}
-		for i := range list {
-			props := list[i].found()
-			if props == nil || props.Addresses == nil || len(list[i].Hrefs) == 0 || !b.belongs(props, a) {
-				continue
-			}
-			principal, err := b.client.resolve(answer.at, list[i].Hrefs[0])
-			if err != nil {
-				return nil, err
-			}
-			return b.userOf(principal, props)
+		if u, err := b.theOne(answer.at, list, a); u != nil || err != nil {
+			return u, err
 		}
 	}
 	return nil, errUnknownUser
+}
+
+// theOne is the principal with the address, nil when there is none. Where users may set their addresses themselves, two can claim one:
+// then nobody has it.
+func (b *Backend) theOne(from *url.URL, list []davResponse, a cua.Address) (*user, error) {
+	var one *url.URL
+	var its *properties
+	for i := range list {
+		props := list[i].found()
+		if props == nil || props.Addresses == nil || len(list[i].Hrefs) == 0 || !b.belongs(props, a) {
+			continue
+		}
+		principal, err := b.client.resolve(from, list[i].Hrefs[0])
+		if err != nil {
+			return nil, err
+		}
+		if one != nil && principal.Path != one.Path {
+			return nil, &refusal{
+				status: ischedule.StatusNoScheduling, description: "the address is not one user's", log: true,
+				cause: "several principals have the same address in their calendar-user-address-set",
+			}
+		}
+		one, its = principal, props
+	}
+	if one == nil {
+		return nil, nil
+	}
+	return b.userOf(one, its)
 }
 
 const maxCollections = 4

@@ -124,6 +124,15 @@ func TestSearch(t *testing.T) {
 	}
 	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Method == "REPORT" {
+			multistatus(w, f.principal("alice")+f.principal("alice")+strings.ReplaceAll(f.principal("bob"), "bob.alias@", "alice@"))
+		}
+		return r.Method == "REPORT"
+	}
+	if got := statuses(t, f.backend(t, func(s *snapshot.CalDAV) { s.PrincipalTemplate = "" }), invitation(0), carol, alice); got != "5.3" || !strings.Contains(f.logged.String(), "several principals") {
+		t.Errorf("two claim the address: %s, log %s", got, f.logged.String())
+	}
+	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if r.Method == "REPORT" {
 			w.WriteHeader(http.StatusNotImplemented)
 		}
 		return r.Method == "REPORT"
