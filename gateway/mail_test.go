@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"regexp"
@@ -81,7 +82,8 @@ func (s *site) post(from string, to []string, text string) error {
 }
 
 func smtpCode(err error) int {
-	if said, ok := err.(*smtp.SMTPError); ok {
+	var said *smtp.SMTPError
+	if errors.As(err, &said) {
 		return said.Code
 	}
 	return 0
