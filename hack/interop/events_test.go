@@ -60,27 +60,36 @@ func cancelled(data string) string {
 	return edit(data, "STATUS", ":CANCELLED")
 }
 
-// withInstance is the organizer's series with one instance at another time.
-func withInstance(data string, at, start time.Time, summary string) string {
+// withInstance is the organizer's series with the instance of a time at another one.
+func withInstance(data, at, start, end, summary string) string {
 	data = unfold(data)
-	begin, end := strings.Index(data, "BEGIN:VEVENT"), strings.Index(data, "END:VEVENT\n")+len("END:VEVENT\n")
-	var instance []string
-	for _, line := range strings.Split(strings.TrimSuffix(data[begin:end], "\n"), "\n") {
+	instance := "SEQUENCE:1\nEND:VEVENT\n"
+	begin, stop := strings.Index(data, "BEGIN:VEVENT"), strings.Index(data, "END:VEVENT\n")
+	for _, line := range slices.Backward(strings.Split(strings.TrimSuffix(data[begin:stop], "\n"), "\n")) {
 		switch propertyName(line) {
 		case "RRULE":
-			line = "RECURRENCE-ID:" + at.Format(utc)
+			line = "RECURRENCE-ID:" + at
 		case "DTSTART":
-			line = "DTSTART:" + start.Format(utc)
+			line = "DTSTART:" + start
 		case "DTEND":
-			line = "DTEND:" + start.Add(time.Hour).Format(utc)
+			line = "DTEND:" + end
 		case "SUMMARY":
 			line = "SUMMARY:" + summary
 		case "SEQUENCE":
-			line = "SEQUENCE:1"
+			continue
 		}
-		instance = append(instance, line)
+		instance = line + "\n" + instance
 	}
-	return data[:end] + strings.Join(instance, "\n") + "\n" + data[end:]
+	stop += len("END:VEVENT\n")
+	return data[:stop] + instance + data[stop:]
+}
+
+// withoutInstance is the organizer's series without the instance of a time.
+func withoutInstance(data, at string) string {
+	data = unfold(data)
+	rule := data[strings.Index(data, "\nRRULE:")+1:]
+	rule = rule[:strings.Index(rule, "\n")+1]
+	return strings.Replace(data, rule, rule+"EXDATE:"+at+"\n", 1)
 }
 
 // parameters are the values that a parameter has on an attendee's properties, "" where it is not there: one for each
@@ -108,7 +117,7 @@ func isAttendee(line, address string) bool {
 
 // told are the lines of an object that a transcript shows.
 func told(data string) string {
-	shown := []string{"DTSTART", "RECURRENCE-ID", "RRULE", "SUMMARY", "SEQUENCE", "STATUS", "ORGANIZER", "ATTENDEE"}
+	shown := []string{"DTSTART", "RECURRENCE-ID", "RRULE", "EXDATE", "SUMMARY", "SEQUENCE", "STATUS", "ORGANIZER", "ATTENDEE"}
 	var kept []string
 	inside := false
 	for _, line := range strings.Split(unfold(data), "\n") {

@@ -194,12 +194,33 @@ func (s *story) cancel(t *testing.T) {
 	}
 }
 
+// oneInstance moves the second instance of a series, and then takes the third out.
 func (s *story) oneInstance(t *testing.T) {
 	uid := s.uid("weekly")
 	s.propose(t, uid, "Weekly", "RRULE:FREQ=WEEKLY;COUNT=4")
+	at := func(week, hour int) string {
+		return day.AddDate(0, 0, 7*week).Add(time.Duration(hour) * time.Hour).Format(utc)
+	}
+
+	s.changeInstance(t, uid, func(data string) string { return withInstance(data, at(1, 10), at(1, 17), at(1, 18), "Weekly (late)") })
+	bobs := s.bobs(t, uid)
+	if bobs == nil {
+		return
+	}
+	mustContain(t, bobs.data, "RRULE:FREQ=WEEKLY;COUNT=4", "RECURRENCE-ID:"+at(1, 10), "DTSTART:"+at(1, 17), "SUMMARY:Weekly (late)")
+	if n := strings.Count(bobs.data, "BEGIN:VEVENT"); n != 2 {
+		t.Errorf("%d VEVENTs in bob's calendar, want the series and one instance:\n%s", n, bobs.data)
+	}
+
+	s.changeInstance(t, uid, func(data string) string { return withoutInstance(data, at(2, 10)) })
+	mustContain(t, s.bobs(t, uid).data, "EXDATE:"+at(2, 10), "RECURRENCE-ID:"+at(1, 10), "SUMMARY:Weekly (late)")
+}
+
+// changeInstance has alice store the series as change leaves it.
+func (s *story) changeInstance(t *testing.T, uid string, change func(string) string) {
+	t.Helper()
 	o := s.find(t, s.alice, "alice", uid)
-	second := day.AddDate(0, 0, 7)
-	o.data = withInstance(o.data, second.Add(10*time.Hour), second.Add(17*time.Hour), "Weekly (late)")
+	o.data = change(o.data)
 	got := s.left(t, s.west, func() { s.put(t, s.alice, "alice", o) })
 	if s.from == "DAViCal" && got.messages == 2 {
 		got.messages-- // it posts the series for every component that names bob; within one second the gateway knows that for a repeat
@@ -209,13 +230,4 @@ func (s *story) oneInstance(t *testing.T) {
 	}
 	t.Logf("alice at %s stores\n%s", s.from, told(o.data))
 	s.delivered(t, uid)
-	bobs := s.bobs(t, uid)
-	if bobs == nil {
-		return
-	}
-	mustContain(t, bobs.data, "RRULE:FREQ=WEEKLY;COUNT=4", "RECURRENCE-ID:"+second.Add(10*time.Hour).Format(utc),
-		"DTSTART:"+second.Add(17*time.Hour).Format(utc), "SUMMARY:Weekly (late)")
-	if n := strings.Count(bobs.data, "BEGIN:VEVENT"); n != 2 {
-		t.Errorf("%d VEVENTs in bob's calendar, want the series and one instance:\n%s", n, bobs.data)
-	}
 }
