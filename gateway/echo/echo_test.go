@@ -38,6 +38,11 @@ func of(id, event string) string {
 	return strings.Replace(event, "UID:u\r\n", "UID:u\r\nRECURRENCE-ID:"+id+"\r\n", 1)
 }
 
+// task is a VTODO of ada's that bob works on.
+func task(more ...string) string {
+	return strings.NewReplacer("VEVENT", "VTODO", "DTEND", "DUE").Replace(event("IN-PROCESS", more...))
+}
+
 func isEcho(t testing.TB, m *echo.Memory, who cua.Address, body []byte) bool {
 	t.Helper()
 	msg, err := itip.Inspect(body, itip.Limits{}, 0)
@@ -78,6 +83,12 @@ func TestIsEcho(t *testing.T) {
 	}{
 		{"the answer that the invitation says", [][]byte{object("REQUEST", event("NEEDS-ACTION")), object("", event("NEEDS-ACTION"))}, cua.Address{}, bob, object("REPLY", event("NEEDS-ACTION")), true},
 		{"an answer that the organizer says is known", [][]byte{object("REQUEST", event("ACCEPTED"))}, cua.Address{}, bob, object("REPLY", event("ACCEPTED")), true},
+		{"a known answer, and a word with it", [][]byte{object("REQUEST", event("ACCEPTED")), object("", event("ACCEPTED"))}, cua.Address{}, bob, object("REPLY", event("ACCEPTED", "COMMENT:I come late")), false},
+		{"a known answer to a task, and more of it done", [][]byte{object("REQUEST", task("PERCENT-COMPLETE:50"))}, cua.Address{}, bob, object("REPLY", task("PERCENT-COMPLETE:75")), false},
+		{"a known answer to a task, as much of it done", [][]byte{object("REQUEST", task("PERCENT-COMPLETE:50"))}, cua.Address{}, bob, object("REPLY", task("PERCENT-COMPLETE:50")), true},
+		{"a known answer, and the organizer's own word", [][]byte{object("REQUEST", event("ACCEPTED", "COMMENT:Bring\r\n  cake"))}, cua.Address{}, bob, object("REPLY", event("ACCEPTED", "COMMENT;LANGUAGE=en:Bring cake")), true},
+		{"a cancelled meeting declined with a word", [][]byte{object("CANCEL", event("ACCEPTED"))}, cua.Address{}, bob, object("REPLY", event("DECLINED", "COMMENT:what a pity")), false},
+		{"an instance that we took out, declined with a word", [][]byte{object("", event("ACCEPTED", daily, without))}, cua.Address{}, bob, object("REPLY", of(day2, event("DECLINED", "COMMENT:what a pity"))), false},
 		{"the user's own answer", [][]byte{object("REQUEST", event("NEEDS-ACTION")), object("", event("NEEDS-ACTION"))}, cua.Address{}, bob, object("REPLY", event("ACCEPTED")), false},
 		{"an answer that we kept and the organizer may not have had", [][]byte{object("REQUEST", event("NEEDS-ACTION")), object("", event("ACCEPTED"))}, cua.Address{}, bob, object("REPLY", event("ACCEPTED")), false},
 		{"nothing was written", nil, cua.Address{}, bob, object("REPLY", event("NEEDS-ACTION")), false},
@@ -111,6 +122,7 @@ func TestIsEcho(t *testing.T) {
 		{"an earlier one of our writes", [][]byte{object("", event("TENTATIVE")), object("", event("ACCEPTED"))}, cua.Address{}, ada, object("REQUEST", event("TENTATIVE")), true},
 		{"another title", [][]byte{object("", event("ACCEPTED"))}, cua.Address{}, ada, []byte(strings.Replace(string(object("REQUEST", event("ACCEPTED"))), "Plan", "Play", 1)), false},
 		{"another answer than we wrote", [][]byte{object("", event("ACCEPTED"))}, cua.Address{}, ada, object("REQUEST", event("NEEDS-ACTION")), false},
+		{"another role", [][]byte{object("", event("ACCEPTED"))}, cua.Address{}, ada, []byte(strings.Replace(string(object("REQUEST", event("ACCEPTED"))), "ATTENDEE;", "ATTENDEE;ROLE=CHAIR;", 1)), false},
 		{"an attendee more", [][]byte{object("", event("ACCEPTED"))}, cua.Address{}, ada, object("REQUEST", event("ACCEPTED", "ATTENDEE:mailto:carol@receiver.example")), false},
 		{"a newer SEQUENCE", [][]byte{object("", event("ACCEPTED"))}, cua.Address{}, ada, []byte(strings.Replace(string(object("REQUEST", event("ACCEPTED"))), "SEQUENCE:1", "SEQUENCE:2", 1)), false},
 		{"an instance that we did not write", [][]byte{object("", event("ACCEPTED", daily))}, cua.Address{}, ada, object("REQUEST", of(day2, event("ACCEPTED"))), false},

@@ -64,7 +64,7 @@ func (o *object) answered(w *write, said *itip.Summary) (about, same bool) {
 		return true, o.known(in, said)
 	}
 	if w.excludes(said.RecurrenceID) {
-		return true, said.PartStat == "DECLINED"
+		return true, said.PartStat == "DECLINED" && !remarks(said, w.find(""))
 	}
 	if said.RecurrenceID == "" { // an answer for all that we wrote of a series whose master the user does not have
 		return true, !slices.ContainsFunc(w.instances, func(in itip.Summary) bool { return !o.known(&in, said) })
@@ -77,6 +77,8 @@ func (o *object) answered(w *write, said *itip.Summary) (about, same bool) {
 // cancelled; or else it stood in the organizer's own message, or the user has said it of this revision, and nothing else since.
 func (o *object) known(in, answer *itip.Summary) bool {
 	switch {
+	case remarks(answer, in):
+		return false
 	case in.Cancelled && answer.PartStat == "DECLINED":
 		return true
 	case in.PartStat != answer.PartStat || answer.PartStat == "":
@@ -89,4 +91,10 @@ func (o *object) known(in, answer *itip.Summary) bool {
 		return false
 	}
 	return in.Method != "" || spoke && before.revision >= answer.Sequence
+}
+
+// remarks says whether an answer says something that does not stand in what we wrote, nil = nothing.
+func remarks(answer, in *itip.Summary) bool {
+	var none itip.Summary
+	return answer.Remark != none.Remark && (in == nil || answer.Remark != in.Remark)
 }

@@ -1,11 +1,13 @@
 package itip
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"hash"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/calfed/calfed/gateway/cua"
 )
@@ -19,11 +21,15 @@ type Summary struct {
 	PartStat     string   // of owner's own ATTENDEE line, upper-case, NEEDS-ACTION when it has none; "" when owner has no line
 	Cancelled    bool     // STATUS, or METHOD:CANCEL
 	Excluded     []string // EXDATE, as RecurrenceIDs
+	Recurs       bool     // by RRULE or RDATE
+	End          time.Time
 
 	// Content is the hash of what makes an update worth sending: all properties but DTSTAMP, SEQUENCE, CREATED, LAST-MODIFIED, REQUEST-STATUS,
-	// TRANSP and X- ones, and no alarms; of ATTENDEE and ORGANIZER the address and PARTSTAT. Order, folding and escaping
-	// do not count, a DURATION is as good as the end it makes, and an empty value as none.
+	// TRANSP and X- ones, no alarms and no proposals that Apply noted; of ATTENDEE and ORGANIZER the address, PARTSTAT and ROLE. Order, folding
+	// and escaping do not count, a DURATION is as good as the end it makes, and an empty value as none.
 	Content [32]byte
+	// Remark is the hash of what an answer says beside its PARTSTAT: COMMENT, PERCENT-COMPLETE and COMPLETED. Zero when it says nothing.
+	Remark [32]byte
 }
 
 // Summarize reads an object or message with the eyes of owner. Errors are *Error.
@@ -47,6 +53,7 @@ func (o *object) summary(c *instance, owner cua.Address) Summary {
 		Sequence:     c.Sequence,
 		Cancelled:    c.Status == "CANCELLED" || methodOf(o.in.msg.Method) == mCANCEL,
 		Content:      o.content(c),
+		Remark:       remark(c.node),
 	}
 	if line := attendee(c.node, owner); line != nil {
 		s.PartStat = strings.Clone(partStat(line.partStat))
@@ -75,7 +82,29 @@ func (in *inspector) ids(p *property) []string {
 // the lines mean may count.
 func (o *object) content(c *instance) [sha256.Size]byte {
 	facts := []string{fact("END", o.in.recurrenceID(o.in.endOf(c.draft)))}
-	facts = o.facts(facts, c.node, "")
+	return hashOf(o.facts(facts, c.node, ""))
+}
+
+// remark is a component's Summary.Remark.
+func remark(n *node) [sha256.Size]byte {
+	var said []string
+	for _, it := range n.items {
+		if it.line == nil || it.line.value == "" {
+			continue
+		}
+		switch it.line.name {
+		case "COMMENT", "PERCENT-COMPLETE", "COMPLETED":
+			said = append(said, fact(it.line.name, unescapeText(it.line.value)))
+		}
+	}
+	if said == nil {
+		return [sha256.Size]byte{}
+	}
+	return hashOf(said)
+}
+
+// hashOf is the same in any order.
+func hashOf(facts []string) [sha256.Size]byte {
 	slices.Sort(facts)
 	h := sha256.New()
 	for _, f := range facts {
@@ -99,7 +128,7 @@ func (o *object) facts(to []string, n *node, within string) []string {
 		switch {
 		case it.comp != nil && it.comp.name != "VALARM" && !strings.HasPrefix(it.comp.name, "X-"):
 			to = o.facts(to, it.comp, fact(within, it.comp.name))
-		case it.line == nil || it.line.value == "" || ofNoInterest(it.line.name):
+		case it.line == nil || it.line.value == "" || ofNoInterest(it.line.name) || it.line.isNote():
 		case isDateList(it.line):
 			for _, id := range o.in.ids(it.line) {
 				to = append(to, fact(within, it.line.name, id))
@@ -136,7 +165,7 @@ func (o *object) meaning(p *property) string {
 		if p.name == "ORGANIZER" {
 			return who
 		}
-		return fact(who, partStat(p.partStat))
+		return fact(who, partStat(p.partStat), strings.ToUpper(cmp.Or(p.param("ROLE"), "REQ-PARTICIPANT")))
 	case "DTSTART":
 		m, _ := o.in.momentOf(p, p.value)
 		return fact(o.in.recurrenceID(m), p.tzid)

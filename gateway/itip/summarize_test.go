@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -23,9 +24,9 @@ func TestSummarize(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []itip.Summary{
-		{UID: "u", Sequence: 3, PartStat: "ACCEPTED", Excluded: []string{"20261126T130000Z", "20261127T130000Z", "20261128T130000Z"}},
-		{UID: "u", RecurrenceID: "20261129T130000Z", PartStat: "NEEDS-ACTION"},
-		{UID: "u", RecurrenceID: "20261130T130000Z", Cancelled: true},
+		{UID: "u", Sequence: 3, PartStat: "ACCEPTED", Excluded: []string{"20261126T130000Z", "20261127T130000Z", "20261128T130000Z"}, Recurs: true, End: time.Date(2026, 11, 25, 13, 0, 0, 0, time.UTC)},
+		{UID: "u", RecurrenceID: "20261129T130000Z", PartStat: "NEEDS-ACTION", End: time.Date(2026, 11, 29, 16, 0, 0, 0, time.UTC)},
+		{UID: "u", RecurrenceID: "20261130T130000Z", Cancelled: true, End: time.Date(2026, 11, 30, 16, 0, 0, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(itip.Summary{}, "Content")); diff != "" {
 		t.Error(diff)
@@ -68,8 +69,9 @@ func TestContent(t *testing.T) {
 		"another SEQUENCE":             edit("SEQUENCE:1", "SEQUENCE:2"),
 		"what the user sees alone":     event + "\nTRANSP:TRANSPARENT\nBEGIN:VALARM\nACTION:DISPLAY\nEND:VALARM",
 		"SCHEDULE-STATUS":              edit("RSVP=TRUE", "RSVP=TRUE;SCHEDULE-STATUS=2.0"),
+		"a proposal that was noted":    event + "\nCOMMENT;X-CALFED-NOTE=\"20261101T000000Z  x\":Bob proposes noon",
 		"another CN":                   edit("CN=Ada", "CN=\"Ada L.\""),
-		"a default spelled out":        edit("ATTENDEE:mailto:carol", "ATTENDEE;PARTSTAT=NEEDS-ACTION:MAILTO:carol"),
+		"a default spelled out":        edit("ATTENDEE:mailto:carol", "ATTENDEE;ROLE=req-participant;PARTSTAT=NEEDS-ACTION:MAILTO:carol"),
 		"another order":                edit("SUMMARY:Plan\\, two\nLOCATION:Room 1\n", "LOCATION:Room 1\nsummary:Plan\\, two\n"),
 		"folded":                       edit("Room 1", "Ro\n om 1"),
 		"escaped otherwise":            edit("Plan\\, two", "Plan, two"),
@@ -96,6 +98,7 @@ func TestContent(t *testing.T) {
 		"another instance":   edit(",20261209T140000", ""),
 		"another status":     event + "\nSTATUS:CANCELLED",
 		"another answer":     edit("PARTSTAT=ACCEPTED", "PARTSTAT=DECLINED"),
+		"another role":       edit("RSVP=TRUE", "ROLE=OPT-PARTICIPANT"),
 		"an attendee more":   event + "\nATTENDEE:" + eve,
 		"an attendee less":   edit("\nATTENDEE:mailto:carol@receiver.example", ""),
 		"another organizer":  edit(ada, eve),
