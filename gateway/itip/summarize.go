@@ -54,6 +54,8 @@ func (o *object) summary(c *instance, owner cua.Address) Summary {
 		Cancelled:    c.Status == "CANCELLED" || methodOf(o.in.msg.Method) == mCANCEL,
 		Content:      o.content(c),
 		Remark:       remark(c.node),
+		Recurs:       c.node.first("RRULE") != nil || c.node.first("RDATE") != nil,
+		End:          c.End,
 	}
 	if line := attendee(c.node, owner); line != nil {
 		s.PartStat = strings.Clone(partStat(line.partStat))
