@@ -84,6 +84,9 @@ func (s *Sender) judge(sub *Submission) (*message, *ischedule.Error) {
 	if refusal := checkParties(m.itip, req); refusal != nil {
 		return nil, refusal
 	}
+	if m.body, err = itip.WithoutNotes(m.body); err != nil {
+		return nil, notITIP(err)
+	}
 	m.fallback = s.fallback(sub, m)
 	return m, m.address(req)
 }

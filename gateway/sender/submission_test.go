@@ -112,6 +112,25 @@ func TestSubmissionAccepted(t *testing.T) {
 	}
 }
 
+// TestNotesStayHere: what one attendee proposed, and when who answered, was noted for the organizer; the next message of the calendar
+// server does not tell the others.
+//
+// Proves: IS-BACK-4
+func TestNotesStayHere(t *testing.T) {
+	const bob = "mailto:bob@peer.example"
+	want := invitation([]string{bob}, "COMMENT:Bring cake")
+	noted := strings.NewReplacer("COMMENT:Bring cake", "COMMENT;X-CALFED-NOTE=\"20261101T000000Z  mailto:eve@peer.example\":Eve proposes noon: the doctor\r\nCOMMENT:Bring cake",
+		":"+bob, ";X-CALFED-REPLY=20261101T000000Z:"+bob).Replace(want)
+	f := &finder{receivers: map[string]*discovery.Receiver{"peer.example": receiver("cal.peer.example")}}
+	s, a := newSender(t, f)
+	if _, err := s.Send(t.Context(), submission(t, a, noted, bob)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(f.posts[0].body)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestBodyIsNormalised: CRLF line ends, exactly one at the end; everything else as it came.
 //
 // Proves: IS-SEND-2, IS-ITIP-4
