@@ -204,6 +204,17 @@ func TestTextIsSafeToShow(t *testing.T) {
 	if d.URL != "" || d.Conference != "" {
 		t.Errorf("%q %q", d.URL, d.Conference)
 	}
+	for url, shown := range map[string]bool{
+		"https://bank.example@evil.example/": false, "https://bank.example:443@evil.example": false, "https://bank.example%2f@evil.example?x": false,
+		"https://": false, "https://meet.example/@room?to=a@b.example#@": true, "https://meet.example": true, "http://meet.example?a@b": true,
+	} {
+		if got := describe(t, event("URL:"+url)).URL; (got == url) != shown || !shown && got != "" {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
+	if d := describe(t, event("-SUMMARY", "SUMMARY:a"+strings.Repeat("\u3164\u2800\u115f\u1160\uffa0", 30)+"b")); d.Summary != "ab" {
+		t.Errorf("%q", d.Summary)
+	}
 }
 
 func TestDescriptionsAreBounded(t *testing.T) {

@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 )
 
+// blanks are letters and signs that nobody sees: a row of them pushes what follows out of sight.
+const blanks = "\u115f\u1160\u2800\u3164\uffa0"
+
 // cleanText is text for people's eyes: control characters go, and so do those that nobody sees but that turn the reading
 // direction around. More than limit runes are cut, with "…" in their place.
 func cleanText(s string, limit int) string {
@@ -19,6 +22,8 @@ func cleanText(s string, limit int) string {
 		case r == '\t':
 			r = ' '
 		case r == '\u200c' || r == '\u200d': // joiners: scripts and emoji need them
+		case strings.ContainsRune(blanks, r):
+			continue
 		case r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs):
 			continue
 		}
@@ -64,14 +69,18 @@ func zoneLabel(tzid string) string {
 	return cleanLine(tzid, maxName)
 }
 
-// link is a property that holds a web address, "" for any other URI.
+// link is a property that holds a web address, "" for any other URI, and for one that begins with the name of somebody who logs
+// in: it looks like the address of another host.
 func (c *node) link(name string) string {
 	p := c.first(name)
 	if p == nil || len(p.value) > maxLink {
 		return ""
 	}
-	scheme, _, ok := strings.Cut(p.value, "://")
+	scheme, rest, ok := strings.Cut(p.value, "://")
 	if !ok || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
+		return ""
+	}
+	if host := strings.FieldsFunc(rest+"/", func(r rune) bool { return strings.ContainsRune(`/?#\`, r) }); len(host) == 0 || strings.Contains(host[0], "@") {
 		return ""
 	}
 	if strings.ContainsFunc(p.value, func(r rune) bool { return r <= ' ' || r == '<' || r == '>' || !unicode.IsPrint(r) }) {
