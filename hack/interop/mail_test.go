@@ -3,17 +3,20 @@
 package interop
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-message/mail"
+	"github.com/emersion/go-msgauth/dkim"
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
@@ -41,18 +44,21 @@ func (f *federation) testMailOf(t *testing.T, from *system) {
 
 	t.Run("an invitation leaves as one mail", func(t *testing.T) {
 		o := &object{url: from.calendar("alice") + uid + ".ics", data: meeting(uid, "Talk", day.Add(10*time.Hour), alice, guest)}
-		before := len(f.west.smarthost.mail(t, guest))
 		f.leaves(t, f.west, traffic{mails: 1}, func() { f.put(t, from, "alice", o) })
-		f.eventually(t, "the mail lies in guest's mailbox", func() bool { return len(f.west.smarthost.mail(t, guest)) > before })
+		f.eventually(t, "the mail lies in guest's mailbox", func() bool { return len(f.west.smarthost.mail(t, guest, alice)) == 1 })
 		look(t, "SCHEDULE-STATUS", "1.1")
-		t.Logf("the mail as guest's client shows it:\n%s", rendered(t, f.west.smarthost.mail(t, guest)[before]))
+		mail := f.west.smarthost.mail(t, guest, alice)[0]
+		t.Logf("the mail as guest's client shows it:\n%s", rendered(t, mail))
+		if from.kind == "DAViCal" { // Cyrus's own mail is its smarthost's to sign
+			f.mustBeSigned(t, mail, from.domain)
+		}
 	})
 
 	t.Run("an answer that nobody vouches for does not count, and is delivered as it came", func(t *testing.T) {
 		reply := replyMail(uid, guest, alice, "ACCEPTED")
 		f.leaves(t, f.west, traffic{mails: 1}, func() { f.mailTo(t, f.west, from, guest, alice, strings.ReplaceAll(reply, "\n", "\r\n")) })
-		f.eventually(t, "the mail lies in alice's mailbox", func() bool { return len(f.west.smarthost.mail(t, alice)) == 1 })
-		kept := f.west.smarthost.mail(t, alice)[0]
+		f.eventually(t, "the mail lies in alice's mailbox", func() bool { return len(f.west.smarthost.mail(t, alice, guest)) == 1 })
+		kept := f.west.smarthost.mail(t, alice, guest)[0]
 		if _, after, found := strings.Cut(kept, "\nFrom: "); !found || "From: "+after != reply {
 			t.Errorf("the mail has changed (-sent +kept):\n%s", cmp.Diff(reply, kept))
 		}
@@ -100,6 +106,23 @@ func replyMail(uid, attendee, organizer, partstat string) string {
 		"Content-Type: multipart/alternative; boundary=\"=_b\"\n\n%s%s--=_b--\n",
 		attendee, organizer, partstat, time.Now().UTC().Format(time.RFC1123Z), rand.Text(),
 		part("text/plain; charset=utf-8", attendee+" says "+partstat+".\n"), part("text/calendar; charset=utf-8; method=REPLY", calendar))
+}
+
+// mustBeSigned verifies the mail's DKIM signature as guest's server does, with the records that `calfed dns` prints.
+func (f *federation) mustBeSigned(t *testing.T, mail, domain string) {
+	t.Helper()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, f.dns)
+	}}
+	found, err := dkim.VerifyWithOptions(strings.NewReader(strings.ReplaceAll(mail, "\n", "\r\n")), &dkim.VerifyOptions{
+		LookupTXT: func(name string) ([]string, error) { return resolver.LookupTXT(t.Context(), name) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || found[0].Err != nil || found[0].Domain != domain {
+		t.Errorf("DKIM: %+v in\n%s", found, mail)
+	}
 }
 
 // rendered is what a reader sees: the fields, the text, and of other parts the kind.

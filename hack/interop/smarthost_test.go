@@ -25,20 +25,22 @@ func (s *smarthost) taken(t *testing.T) int {
 	return bytes.Count(log, []byte(" smtp message "))
 }
 
-// mail is what lies there for an address, oldest first, with LF. It may come a moment after it was taken.
-func (s *smarthost) mail(t *testing.T, address string) []string {
+// mail is what lies there for one address from another, with LF. It may come a moment after it was taken.
+func (s *smarthost) mail(t *testing.T, to, from string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.dir, "mail", address, "new", "*"))
+	files, err := filepath.Glob(filepath.Join(s.dir, "mail", to, "new", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mails := make([]string, 0, len(files))
+	var mails []string
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		mails = append(mails, string(data))
+		if bytes.HasPrefix(data, []byte("Return-Path: <"+from+">\n")) {
+			mails = append(mails, string(data))
+		}
 	}
 	return mails
 }
