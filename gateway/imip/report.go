@@ -70,19 +70,19 @@ func originalSubject(h *textproto.Header) string {
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
 		s = decoded
 	}
-	if s = printable(s, maxReason); s == "" {
+	if s = printable(s); s == "" {
 		return "(no subject)"
 	}
 	return s
 }
 
 // printable is text in one line of bounded length, without what changes how the rest of the line looks.
-func printable(s string, limit int) string {
+func printable(s string) string {
 	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 	}), " ")
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
+	if r := []rune(s); len(r) > maxReason {
+		return string(r[:maxReason]) + "…"
 	}
 	return s
 }
@@ -98,10 +98,10 @@ func (r *Report) text(h *textproto.Header) string {
 	line("%s", wrapped("  ", "Subject: "+originalSubject(h)))
 	line("")
 	for _, f := range r.Failures {
-		line("%s", printable(f.Recipient, maxReason))
+		line("%s", printable(f.Recipient))
 		line("  %s", f.reason().text)
 		if f.Text != "" {
-			line("%s", wrapped("  ", "The other side said: "+printable(f.Text, maxReason)))
+			line("%s", wrapped("  ", "The other side said: "+printable(f.Text)))
 		}
 		line("")
 	}
@@ -202,7 +202,7 @@ func asciiOnly(s string) string {
 			return '?'
 		}
 		return r
-	}, printable(s, maxReason))
+	}, printable(s))
 }
 
 // returned is the header that goes back, with CRLF, whole lines only.

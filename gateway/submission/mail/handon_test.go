@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +82,8 @@ func TestTheSmarthostsOwnCode(t *testing.T) {
 		r := newRig(t)
 		r.relay.say(&smarthost.Error{Code: 550, Enhanced: enhanced, Text: "no"})
 		err := r.send("one", "anna@example.org", []string{"bob@peer.example"}, plainMail)
-		if said, ok := err.(*smtp.SMTPError); !ok || said.EnhancedCode != want {
+		var said *smtp.SMTPError
+		if !errors.As(err, &said) || said.EnhancedCode != want {
 			t.Errorf("%s: %+v", enhanced, err)
 		}
 	}

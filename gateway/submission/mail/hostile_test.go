@@ -3,12 +3,16 @@ package mail_test
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/base64"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/calfed/calfed/gateway/snapshot"
+	"github.com/calfed/calfed/gateway/submission"
+	"github.com/calfed/calfed/gateway/submission/mail"
 )
 
 // TestAnAbortedMailIsNotTaken: RSET, or a connection that ends, before the mail did.
@@ -197,7 +201,20 @@ func TestAPanicCostsOneMail(t *testing.T) {
 	if !strings.Contains(r.log.String(), "a bug") {
 		t.Errorf("nothing in the log: %s", r.log)
 	}
+
+	r.apply(func(c *mail.Config) { c.Auth = broken{} })
+	w = r.raw()
+	w.say("EHLO client.example.org", 250)
+	w.say("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00one\x00secret")), 421)
+	if !strings.Contains(r.log.String(), "another bug") {
+		t.Errorf("nothing in the log: %s", r.log)
+	}
 }
+
+// broken is an Authenticator with a bug.
+type broken struct{}
+
+func (broken) Password(netip.Addr, string, string) ([]submission.Acting, time.Duration) { panic("another bug") }
 
 // TestStrangersAreNotWaitedFor: who has not authenticated within a minute is cut off, whatever else is said.
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -206,11 +207,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// libraryLog is where the SMTP library tells of connections that broke, and of panics.
+// libraryLog is where the SMTP library tells of connections that broke, and of panics, which are bugs.
 type libraryLog struct{ log *slog.Logger }
 
 func (l libraryLog) Printf(format string, v ...any) {
-	l.log.Debug("smtp", "message", fmt.Sprintf(format, v...))
+	level := slog.LevelDebug
+	if strings.HasPrefix(format, "panic") {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "smtp", "message", fmt.Sprintf(format, v...))
 }
 
 func (l libraryLog) Println(v ...any) { l.log.Debug("smtp", "message", fmt.Sprint(v...)) }
