@@ -138,6 +138,10 @@ type backendTestStep struct {
 }
 
 func (r *backendTestReport) print(w io.Writer) error {
+	width := 0
+	for _, s := range r.Steps {
+		width = max(width, len(s.Name))
+	}
 	for _, s := range r.Steps {
 		verdict := "failed"
 		switch {
@@ -146,12 +150,12 @@ func (r *backendTestReport) print(w io.Writer) error {
 		case s.Skipped:
 			verdict = "skipped"
 		}
-		fmt.Fprintf(w, "%-7s  %-28s  %s\n", verdict, s.Name, printable(s.Seen))
+		fmt.Fprintf(w, "%-7s  %-*s  %s\n", verdict, width, s.Name, printable(s.Seen))
 		if s.OK || s.Skipped {
 			continue
 		}
-		fmt.Fprintf(w, "%39sexpected: %s\n", "", s.Expected)
-		fmt.Fprintf(w, "%39slikely: %s\n", "", printable(s.Cause))
+		fmt.Fprintf(w, "%9s%-*s  expected: %s\n", "", width, "", s.Expected)
+		fmt.Fprintf(w, "%9s%-*s  likely: %s\n", "", width, "", printable(s.Cause))
 	}
 	return nil
 }

@@ -41,8 +41,8 @@ func newCheckCommand() *cobra.Command {
 			"With --manifests a domain of your own is held against what should be published, and your gateway's\n" +
 			"egress settings (resolver, authorities, address ranges) apply. Keys of others need --selector.\n\n" +
 			"The first line is the verdict in one word: healthy, degraded (messages arrive, something should be\n" +
-			"mended), broken, absent (no iSchedule service) or unknown (DNS does not answer). Ends with 0 for\n" +
-			"the first two, else with 1.",
+			"mended), broken, absent (no iSchedule service) or unknown (DNS does not answer, or the time is\n" +
+			"over). Ends with 0 for the first two, else with 1.",
 		Example: "  calfed check example.org\n" +
 			"  calfed check example.org --manifests ./config -o markdown >> \"$GITHUB_STEP_SUMMARY\"\n" +
 			"  calfed check peer.example --selector cal2026",

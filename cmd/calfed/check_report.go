@@ -38,7 +38,7 @@ func (r *checkReport) markdown(w io.Writer) {
 		if s.Verdict == probe.OK {
 			expected = ""
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", mark[s.Verdict], s.Name, cell(s.Seen), cell(expected), cell(s.Cause))
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", mark[s.Verdict], cell(s.Name), cell(s.Seen), cell(expected), cell(s.Cause))
 	}
 }
 

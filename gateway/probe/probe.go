@@ -90,7 +90,7 @@ const (
 	Degraded = "degraded" // messages arrive, and something should be mended
 	Broken   = "broken"   // messages do not arrive, or strangers' unsigned ones do
 	Absent   = "absent"   // the domain says that it has no iSchedule service
-	Unknown  = "unknown"  // it could not be found out: DNS does not answer
+	Unknown  = "unknown"  // it could not be found out: DNS does not answer, or the time was over
 )
 
 // Report is what was found out about a domain.
@@ -125,6 +125,11 @@ func (p *Prober) Probe(ctx context.Context, t Target) *Report {
 		r.outside(ctx, receiver)
 	}
 	r.published(ctx)
+	if ctx.Err() != nil {
+		r.unknown = true
+		r.add(Step{Name: "time", Verdict: Failed, Expected: "every step within the time given", Seen: ctx.Err().Error(),
+			Cause: "the check was ended before it was through: what failed last may have had no time; give it more"})
+	}
 	return &Report{Domain: t.Domain, Word: r.word(), At: began, Took: p.cfg.Now().Sub(began), Steps: r.steps}
 }
 
@@ -137,11 +142,11 @@ type run struct {
 
 	steps   []Step
 	absent  bool // there is no service, and nobody says that there is one
-	unknown bool // DNS did not answer
+	unknown bool // DNS did not answer, or there was no time
 }
 
 func (r *run) add(s Step) {
-	s.Seen, s.Cause = printable(s.Seen), printable(s.Cause)
+	s.Name, s.Seen, s.Cause = printable(s.Name), printable(s.Seen), printable(s.Cause)
 	r.steps = append(r.steps, s)
 }
 

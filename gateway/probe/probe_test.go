@@ -121,11 +121,16 @@ func (w *world) drop(text string) {
 
 func (w *world) probe() *probe.Report {
 	w.t.Helper()
+	return w.probeIn(context.Background())
+}
+
+func (w *world) probeIn(ctx context.Context) *probe.Report {
+	w.t.Helper()
 	client := resolver.New(resolver.Config{Server: w.dns.Addr(), Timeout: 2 * time.Second})
 	guard := w.guard
 	guard.Roots, guard.Resolver = w.ca.Pool(), client
 	p := probe.New(probe.Config{DNS: client, Guard: netguard.New(guard), Roots: w.ca.Pool(), Options: w.options, UserAgent: "calfed/test", Now: w.now})
-	return p.Probe(context.Background(), w.target)
+	return p.Probe(ctx, w.target)
 }
 
 func document() []byte {
@@ -236,6 +241,17 @@ func TestDNSThatDoesNotAnswerIsNoVerdict(t *testing.T) {
 	w := newWorld(t, nil)
 	w.dns.Fail("_ischedules._tcp.peer.example.", 2)
 	if report := w.probe(); report.Word != probe.Unknown {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestATestThatWasEndedIsNoVerdict(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := newWorld(t, func(w *world) {
+		w.handler = func(http.ResponseWriter, *http.Request) { cancel() }
+	})
+	report := w.probeIn(ctx)
+	if last := report.Steps[len(report.Steps)-1]; report.Word != probe.Unknown || last.Name != "time" {
 		t.Errorf("%+v", report)
 	}
 }

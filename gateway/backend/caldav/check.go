@@ -3,12 +3,14 @@ package caldav
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/itip"
+	"github.com/calfed/calfed/gateway/netguard"
 )
 
 // cleanUp bounds the removal of the test event when the test itself ran out of time.
@@ -85,11 +87,27 @@ func (t *trial) connect(ctx context.Context) (string, string, bool) {
 	answer, list, err := t.b.client.propfind(ctx, t.b.client.base, "0", baseProps)
 	switch {
 	case err != nil:
-		return err.Error(), "wrong URL, credentials, or an address outside egress.backendCIDRs", false
+		return err.Error(), noConnection(err), false
 	case list == nil && t.b.server.PrincipalTemplate == "": // with a template nothing is asked there
 		return fmt.Sprintf("HTTP status %d", answer.status), "the URL is no WebDAV folder", false
 	}
 	return fmt.Sprintf("HTTP status %d", answer.status), "", true
+}
+
+// noConnection is the likely cause of a server that could not be asked anything.
+func noConnection(err error) string {
+	var refused *netguard.RefusedError
+	switch {
+	case errors.As(err, &refused) && refused.Rule == "port":
+		return "only port 443 and ports from 1024 on are connected to"
+	case errors.As(err, &refused):
+		return "the server's address is outside egress.backendCIDRs"
+	case errors.Is(err, errCredentials):
+		return "the user name, password or token behind credentialsRef is wrong, or was changed on the server"
+	case errors.Is(err, backend.ErrUnavailable):
+		return "the server does not run, the URL's host or port is wrong, or a firewall is between: see what was seen"
+	}
+	return "the URL is not that of the CalDAV server"
 }
 
 func (t *trial) find(ctx context.Context) (string, string, bool) {

@@ -121,12 +121,14 @@ func (c *client) once(ctx context.Context, r request) (*answer, error) {
 	return &answer{status: resp.StatusCode, header: resp.Header, body: body, at: r.target}, nil
 }
 
+var errCredentials = fmt.Errorf("%w: credentials refused", backend.ErrUnavailable)
+
 // usable says whether the server is there for us at all.
 func (c *client) usable(a *answer) error {
 	switch {
 	case a.status == http.StatusUnauthorized:
 		c.log.Error("calendar server: credentials refused")
-		return fmt.Errorf("%w: credentials refused", backend.ErrUnavailable)
+		return errCredentials
 	case a.status == http.StatusNotImplemented:
 		return nil
 	case a.status/100 == 5, a.status == http.StatusTooManyRequests, a.status == http.StatusRequestTimeout, a.status == http.StatusLocked:

@@ -1,7 +1,6 @@
 package caldav_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -263,51 +262,5 @@ func TestNew(t *testing.T) {
 		if _, err := caldav.New(caldav.Config{Server: server, Guard: netguard.New(netguard.Config{})}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", server.URL, err)
 		}
-	}
-}
-
-// A test of the back end that fails on its way removes what it wrote.
-//
-// Proves: IS-BACK-2
-func TestTest(t *testing.T) {
-	run := func(f *fake, b *caldav.Backend) map[string]string {
-		out := map[string]string{}
-		for _, c := range b.Test(context.Background(), alice) {
-			switch {
-			case c.Skipped:
-				out[c.Name] = "skipped"
-			case c.OK:
-				out[c.Name] = "OK"
-			default:
-				out[c.Name] = "failed"
-			}
-			if strings.Contains(c.Seen+c.Cause, "secret") {
-				t.Errorf("tells the password: %+v", c)
-			}
-		}
-		if len(f.objects) != 0 {
-			t.Errorf("left behind: %v", f.objects)
-		}
-		return out
-	}
-	f := newFake(t)
-	b := f.backend(t, func(s *snapshot.CalDAV) { s.BypassACL = true })
-	want := map[string]string{
-		"connect and authenticate": "OK", "find the user": "OK", "find the default calendar": "OK", "write an event": "OK", "read it back": "OK",
-		"update it conditionally": "OK", "update it with an old entity tag": "OK", "remove it": "OK", "ask free/busy": "OK",
-	}
-	if d := cmp.Diff(want, run(f, b)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool { // a server that heeds no condition
-		if r.Method == http.MethodPut && r.Header.Get("If-Match") != "" {
-			w.WriteHeader(http.StatusNoContent)
-			return true
-		}
-		return false
-	}
-	want["update it with an old entity tag"], want["remove it"], want["ask free/busy"] = "failed", "skipped", "skipped"
-	if d := cmp.Diff(want, run(f, f.backend(t, nil))); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
 	}
 }
