@@ -26,6 +26,7 @@ func (b *Backend) apply(ctx context.Context, d *backend.Delivery, to cua.Address
 		return backend.Result{}, err
 	}
 	defer done()
+	defer b.answers.hold(to, d.Message.UID)()
 	result, err := b.applyFor(ctx, d, to, u)
 	if err != nil && !errors.Is(err, backend.ErrUnavailable) {
 		b.users.forget(to) // the server may have moved what we know
@@ -60,6 +61,9 @@ func (b *Backend) applyFor(ctx context.Context, d *backend.Delivery, to cua.Addr
 		case itip.Deleted:
 			state = nil
 		default:
+			if outcome == itip.Unchanged && o.body != nil {
+				b.noteAnswers(d, to, o.url, o.body)
+			}
 			return b.unwritten(d, o, outcome)
 		}
 		wrote, err := b.store(ctx, o, state)
@@ -67,6 +71,7 @@ func (b *Backend) applyFor(ctx context.Context, d *backend.Delivery, to cua.Addr
 		case err != nil:
 			return backend.Result{}, err
 		case wrote.done:
+			b.noteAnswers(d, to, o.url, state)
 			return backend.Result{Status: ischedule.StatusDelivered}, nil
 		}
 		o = nil

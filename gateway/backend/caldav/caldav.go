@@ -28,6 +28,7 @@ type Config struct {
 	Server    snapshot.CalDAV
 	Guard     *netguard.Guard
 	Echoes    backend.Echoes // nil = nobody is told
+	Watch     *Watch         // nil = answers that the server does not send stay where they are
 	UserAgent string
 	Now       func() time.Time // nil = time.Now
 	Log       *slog.Logger     // nil = discard
@@ -43,6 +44,7 @@ type Backend struct {
 	log     *slog.Logger
 	users   directory
 	turns   turns
+	answers answers
 }
 
 // atOnce is how many recipients of one message are served at the same time.
@@ -77,7 +79,7 @@ func New(cfg Config) (*Backend, error) {
 			authorization: authorization(&cfg.Server), log: log,
 		},
 		server: cfg.Server, profile: known, echoes: cfg.Echoes, now: cfg.Now, log: log,
-		users: directory{now: cfg.Now},
+		users: directory{now: cfg.Now}, answers: answersOf(cfg.Watch, &cfg.Server, known),
 	}, nil
 }
 
@@ -140,7 +142,10 @@ func (b *Backend) failure(d *backend.Delivery, to cua.Address, err error) (ische
 }
 
 // Close implements backend.Backend.
-func (b *Backend) Close() { b.client.transport.CloseIdleConnections() }
+func (b *Backend) Close() {
+	b.StopWatching()
+	b.client.transport.CloseIdleConnections()
+}
 
 // refusal is a final answer for one recipient.
 type refusal struct {

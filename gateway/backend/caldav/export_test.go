@@ -1,5 +1,7 @@
 package caldav
 
+import "context"
+
 // ReadDocuments reads a document as each kind that there is: how many responses, and the condition it names.
 func ReadDocuments(body []byte) (responses int, name string) {
 	list, _ := readMultistatus(body)
@@ -14,3 +16,6 @@ func ReadDocuments(body []byte) (responses int, name string) {
 	name, _, _ = condition(body)
 	return len(list) + len(s.Responses), name
 }
+
+// Poll looks once for answers, at all calendars whose time has come.
+func (b *Backend) Poll(ctx context.Context, send Answer) { b.poll(ctx, send) }

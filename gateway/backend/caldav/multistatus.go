@@ -38,6 +38,8 @@ type properties struct {
 	Transparent *struct{}    `xml:"urn:ietf:params:xml:ns:caldav schedule-calendar-transp>transparent"`
 	Zone        string       `xml:"urn:ietf:params:xml:ns:caldav calendar-timezone"`
 	Data        string       `xml:"urn:ietf:params:xml:ns:caldav calendar-data"`
+	CTag        string       `xml:"http://calendarserver.org/ns/ getctag"`
+	SyncToken   string       `xml:"DAV: sync-token"`
 }
 
 type hrefs struct {

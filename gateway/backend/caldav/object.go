@@ -107,9 +107,15 @@ func (b *Backend) read(ctx context.Context, at *url.URL) (*object, error) {
 
 func (b *Backend) get(ctx context.Context, at *url.URL) (*object, error) {
 	answer, err := b.client.do(ctx, request{http.MethodGet, at, nil, []string{"Accept", "text/calendar"}})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
+	}
+	return readObject(answer)
+}
+
+// readObject reads the answer to a GET; nil when there is no object.
+func readObject(answer *answer) (*object, error) {
+	switch {
 	case answer.status == http.StatusNotFound, answer.status == http.StatusGone:
 		return nil, nil
 	case answer.status == http.StatusForbidden:

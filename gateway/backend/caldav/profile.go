@@ -13,13 +13,15 @@ type profile struct {
 	// freeBusyQuery: free-busy-query is asked before calendars are read. Cyrus shows us other users' events without their own TRANSP,
 	// so only its own answer is right. DAViCal's counts meetings that the user declined, Radicale has no such report.
 	freeBusyQuery bool
+	// silent: what a user answers by storing it, the server tells no organizer elsewhere: DAViCal tells those on itself, Radicale nobody.
+	silent bool
 	// defaults are the names of the calendar the server makes for everybody, the likeliest first.
 	defaults []string
 }
 
 var profiles = map[snapshot.CalDAVProfile]profile{
 	snapshot.ProfileCyrus:    {sharedHome: true, freeBusyQuery: true, defaults: []string{"Default"}},
-	snapshot.ProfileDAViCal:  {defaults: []string{"calendar", "home"}},
-	snapshot.ProfileRadicale: {templateOnly: true, defaults: []string{"calendar", "default", "personal"}},
+	snapshot.ProfileDAViCal:  {silent: true, defaults: []string{"calendar", "home"}},
+	snapshot.ProfileRadicale: {templateOnly: true, silent: true, defaults: []string{"calendar", "default", "personal"}},
 	snapshot.ProfileSabreDAV: {freeBusyQuery: true, defaults: []string{"personal", "default", "calendar"}},
 }

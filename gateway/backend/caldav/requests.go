@@ -18,6 +18,7 @@ const (
 	principalProps = "<C:calendar-home-set/><C:calendar-user-address-set/><C:schedule-inbox-URL/><C:schedule-outbox-URL/>"
 	homeProps      = "<D:resourcetype/><D:owner/><C:supported-calendar-component-set/><C:schedule-calendar-transp/><C:calendar-timezone/><C:schedule-default-calendar-URL/>"
 	etagProp       = "<D:getetag/>"
+	stateProps     = `<S:getctag xmlns:S="http://calendarserver.org/ns/"/><D:sync-token/><D:getetag/>`
 	objectProps    = "<C:calendar-data/>"
 )
 
