@@ -38,6 +38,13 @@ func Parse(s string) (Address, error) {
 	return parseMailto(s, rest)
 }
 
+// percent writes a mailbox as RFC 6068 wants it.
+var percent = strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23")
+
+// FromMailbox reads an address as mail has it (RFC 5322 addr-spec): it is no URI, and a percent sign stands for itself. Errors
+// are *Error.
+func FromMailbox(s string) (Address, error) { return Parse("mailto:" + percent.Replace(s)) }
+
 // parseMailto reads the one addr-spec of a mailto: URI or of a bare address.
 func parseMailto(raw, spec string) (Address, error) {
 	if strings.ContainsAny(spec, "?#") {

@@ -54,6 +54,22 @@ func TestParseReadsWhatIsAnAddress(t *testing.T) {
 }
 
 // Proves: IS-ADDR-1
+func TestAMailboxIsNoURI(t *testing.T) {
+	for mailbox, local := range map[string]string{
+		"ada@sender.example": "ada", "ad%61@sender.example": "ad%61", "50%@sender.example": "50%", "a?b#c@sender.example": "a?b#c",
+		"mailto:ada@sender.example": "", "ada%40sender.example": "", "a,b@sender.example": "",
+	} {
+		a, err := cua.FromMailbox(mailbox)
+		if a.Local() != local || (err != nil) != (local == "") {
+			t.Errorf("%s: %q, %v", mailbox, a.Local(), err)
+		}
+		if back, err := cua.Parse(a.URI()); local != "" && (err != nil || !back.Equal(a)) {
+			t.Errorf("%s: %s, %v", mailbox, a.URI(), err)
+		}
+	}
+}
+
+// Proves: IS-ADDR-1
 func TestParseRefuses(t *testing.T) {
 	for _, tc := range []struct{ rule, in string }{
 		{"nothing", ""},

@@ -72,12 +72,9 @@ func mailbox(h *textproto.Header, field string) (cua.Address, bool) {
 	if err != nil || len(list) != 1 {
 		return cua.Address{}, false
 	}
-	a, err := cua.Parse("mailto:" + percent.Replace(list[0].Address))
+	a, err := cua.FromMailbox(list[0].Address)
 	return a, err == nil
 }
-
-// percent writes a mailbox as RFC 6068 wants it: "ad%61" is somebody else than "ada".
-var percent = strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23")
 
 // sameMailbox compares as mail systems do in practice: the case of a local part does not count.
 func sameMailbox(a, b cua.Address) bool {

@@ -214,7 +214,9 @@ func TestAPanicCostsOneMail(t *testing.T) {
 // broken is an Authenticator with a bug.
 type broken struct{}
 
-func (broken) Password(netip.Addr, string, string) ([]submission.Acting, time.Duration) { panic("another bug") }
+func (broken) Password(netip.Addr, string, string) ([]submission.Acting, time.Duration) {
+	panic("another bug")
+}
 
 // TestStrangersAreNotWaitedFor: who has not authenticated within a minute is cut off, whatever else is said.
 //

@@ -16,8 +16,8 @@
 //
 // The outcome of each recipient: taken over iSchedule or by a local calendar (an echo counts as taken, IS-SUB-3), done; no
 // calendar service, beyond its capabilities, or not reached, smarthost; refused for good, a notification to the
-// envelope sender (RFC 3464), unless NOTIFY or a null sender forbids it. No notification of success is ever written. Recipients that
-// the iTIP message does not name are the smarthost's always.
+// envelope sender (RFC 3464), unless NOTIFY forbids it; with a null sender, the smarthost. No notification of success is ever written.
+// Recipients that the iTIP message does not name are the smarthost's always.
 //
 // It keeps no queue: the answer to DATA says 250 only when every recipient was delivered, handed to the smarthost, or
 // reported in a notification that the smarthost took. Otherwise 4yz, and the client tries again; what had been delivered by

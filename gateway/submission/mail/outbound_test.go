@@ -139,7 +139,7 @@ func TestOutcomesOfRecipients(t *testing.T) {
 	}
 }
 
-// TestNotificationsAreAskedFor: who asked for none, and the null sender, get none.
+// TestNotificationsAreAskedFor: who asked for none gets none; what the null sender sends goes on by mail.
 //
 // Proves: IS-SUB-2
 func TestNotificationsAreAskedFor(t *testing.T) {
@@ -150,7 +150,7 @@ func TestNotificationsAreAskedFor(t *testing.T) {
 		want   int
 	}{
 		"nothing said": {"anna@example.org", "", 1}, "FAILURE": {"anna@example.org", " NOTIFY=DELAY,FAILURE", 1},
-		"NEVER": {"anna@example.org", " NOTIFY=NEVER", 0}, "SUCCESS": {"anna@example.org", " NOTIFY=SUCCESS", 0}, "null sender": {"", "", 0},
+		"NEVER": {"anna@example.org", " NOTIFY=NEVER", 0}, "SUCCESS": {"anna@example.org", " NOTIFY=SUCCESS", 0}, "null sender": {"", "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -162,8 +162,10 @@ func TestNotificationsAreAskedFor(t *testing.T) {
 			w.data(text, 250)
 			if got := r.relay.sent(); len(got) != tc.want {
 				t.Errorf("%d mails: %+v", len(got), got)
-			} else if tc.want == 1 && !strings.Contains(got[0].mail, "QQ+314159") {
-				t.Errorf("no envelope id: %s", got[0].mail)
+			} else if tc.want == 1 && tc.from != "" && (got[0].From != "" || !strings.Contains(got[0].mail, "QQ+314159")) {
+				t.Errorf("no notification with an envelope id: %s", got[0].mail)
+			} else if tc.from == "" && (got[0].mail != text || got[0].To[0] != "bob@peer.example") {
+				t.Errorf("not the mail: %+v", got[0])
 			}
 		})
 	}

@@ -88,7 +88,7 @@ func (d *delivery) outbound(ctx context.Context, m *message, as *submission.Acti
 		switch {
 		case result.Status.Success():
 			o.state = inCalendar
-		case goesByMail(result.Status.Code):
+		case goesByMail(result.Status.Code), d.from == "": // nobody could be told
 		default:
 			o.refuse(r, imip.Failure{Status: result.Status, Text: result.Description})
 		}

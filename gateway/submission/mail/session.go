@@ -85,7 +85,7 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	}
 	r := &recipient{path: to, domain: domain}
 	// not a calendar's address: the smarthost still knows what to do with it
-	r.address, _ = cua.Parse("mailto:" + percent.Replace(to))
+	r.address, _ = cua.FromMailbox(to)
 	for _, n := range opts.Notify {
 		r.notify = append(r.notify, string(n))
 	}
@@ -95,9 +95,6 @@ func (s *session) Rcpt(to string, opts *smtp.RcptOptions) error {
 	t.recipients = append(t.recipients, r)
 	return nil
 }
-
-// percent writes a mailbox as RFC 6068 wants it.
-var percent = strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23")
 
 func badMailbox(err error, enhanced smtp.EnhancedCode) error {
 	if errors.Is(err, errUTF8) {
