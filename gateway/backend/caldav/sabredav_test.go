@@ -21,12 +21,13 @@ import (
 type sabre struct {
 	server  *caldavtest.Server
 	backend *caldav.Backend
+	url     string
 
 	mu   sync.Mutex
 	sent []string // methods
 }
 
-func newSabre(t *testing.T, change func(*snapshot.CalDAV)) *sabre {
+func newSabre(t testing.TB, change func(*snapshot.CalDAV)) *sabre {
 	t.Helper()
 	s := &sabre{}
 	s.server = caldavtest.New(caldavtest.Config{
@@ -45,7 +46,8 @@ func newSabre(t *testing.T, change func(*snapshot.CalDAV)) *sabre {
 	})
 	web := httptest.NewServer(s.server)
 	t.Cleanup(web.Close)
-	config := snapshot.CalDAV{URL: web.URL + "/dav/", Profile: snapshot.ProfileSabreDAV, PrincipalTemplate: "/dav/{local}/", Username: "gateway", Password: "secret", BypassACL: true}
+	s.url = web.URL + "/dav/"
+	config := snapshot.CalDAV{URL: s.url, Profile: snapshot.ProfileSabreDAV, PrincipalTemplate: "/dav/{local}/", Username: "gateway", Password: "secret", BypassACL: true}
 	if change != nil {
 		change(&config)
 	}
