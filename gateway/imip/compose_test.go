@@ -203,7 +203,7 @@ func TestHostileObjects(t *testing.T) {
 				t.Errorf("%q", line)
 			}
 		}
-		if strings.Contains(parts[0].text, "|\r\n  | \r\n  | \r\n") || strings.Count(parts[0].text, "\r\n-- \r\n") != 1 {
+		if strings.Contains(parts[0].text, "  | \r\n  | \r\n") || strings.Count(parts[0].text, "\r\n-- \r\n") != 1 {
 			t.Error(parts[0].text)
 		}
 	})

@@ -23,6 +23,7 @@ func report(original []byte) *imip.Report {
 			{Recipient: "a b@other.example", Code: 554},
 			{Recipient: "c@other.example", Code: 554, Enhanced: "4.0.0"},
 			{Recipient: "d@other.example"},
+			{Recipient: "e\u202e@other.example", Status: ischedule.RequestStatus{Code: "9.9"}},
 		},
 	}
 }
@@ -77,7 +78,8 @@ func TestReport(t *testing.T) {
 		failed("rfc822; full@other.example", "5.2.2", "smtp; 552 5.2.2") +
 		failed(`rfc822; "a b"@other.example`, "5.0.0", "smtp; 554") +
 		failed("rfc822; c@other.example", "5.0.0", "smtp; 554 4.0.0") +
-		failed("rfc822; d@other.example", "5.0.0", "x-calfed; not sent")
+		failed("rfc822; d@other.example", "5.0.0", "x-calfed; not sent") +
+		failed(`utf-8; e\x{202E}@other.example`, "5.0.0", "x-calfed; 9.9")
 	if diff := cmp.Diff(status, parts[1].text); parts[1].kind != "message/delivery-status" || diff != "" {
 		t.Error(parts[1].kind, diff)
 	}
