@@ -112,8 +112,12 @@ func (s *Server) object(w http.ResponseWriter, req *http.Request, u *User) {
 			http.NotFound(w, req)
 			return
 		}
-		w.Header().Set("Content-Type", "text/calendar; charset=utf-8")
 		w.Header().Set("ETag", `"`+etag(data)+`"`)
+		if req.Header.Get("If-None-Match") == `"`+etag(data)+`"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("Content-Type", "text/calendar; charset=utf-8")
 		_, _ = w.Write(data)
 	}
 }

@@ -1,10 +1,14 @@
 package caldavtest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/emersion/go-ical"
 
 	"github.com/calfed/calfed/gateway/cua"
 )
@@ -30,10 +34,19 @@ type (
 		Collections  *hrefs       `xml:"DAV: principal-collection-set"`
 		Home         *hrefs       `xml:"urn:ietf:params:xml:ns:caldav calendar-home-set"`
 		Addresses    *hrefs       `xml:"urn:ietf:params:xml:ns:caldav calendar-user-address-set"`
+		Components   *components  `xml:"urn:ietf:params:xml:ns:caldav supported-calendar-component-set"`
+		CTag         string       `xml:"http://calendarserver.org/ns/ getctag,omitempty"`
+	}
+	components struct {
+		List []component `xml:"urn:ietf:params:xml:ns:caldav comp"`
+	}
+	component struct {
+		Name string `xml:"name,attr"`
 	}
 	resourceType struct {
 		Collection *struct{} `xml:"DAV: collection"`
 		Principal  *struct{} `xml:"DAV: principal"`
+		Calendar   *struct{} `xml:"urn:ietf:params:xml:ns:caldav calendar"`
 	}
 	hrefs struct {
 		Href []string `xml:"DAV: href"`
@@ -55,6 +68,18 @@ func (s *Server) principalOf(u *User) response {
 }
 
 func (s *Server) principal(w http.ResponseWriter, u *User) { serve(w, s.principalOf(u)) }
+
+// calendar answers for the calendar itself, which changes its tag with whatever is in it.
+func (s *Server) calendar(w http.ResponseWriter, u *User) {
+	hash := sha256.New()
+	for _, o := range s.all(u.name()) {
+		_, _ = io.WriteString(hash, o.path+"\x00"+etag(o.data)+"\x00")
+	}
+	serve(w, response{Href: prefix + "/" + u.name() + "/calendars/calendar/", Status: "HTTP/1.1 200 OK", Prop: prop{
+		ResourceType: resourceType{Collection: &struct{}{}, Calendar: &struct{}{}}, DisplayName: "Calendar",
+		Components: &components{[]component{{ical.CompEvent}, {ical.CompToDo}}}, CTag: hex.EncodeToString(hash.Sum(nil)[:12]),
+	}})
+}
 
 // root says who is logged in, and where principals are.
 func (s *Server) root(w http.ResponseWriter, login string) {

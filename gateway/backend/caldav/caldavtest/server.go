@@ -134,6 +134,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case req.Method == "PROPFIND" && rest == "":
 		s.principal(w, s.users[name])
+	case req.Method == "PROPFIND" && rest == "calendars/calendar/" && req.Header.Get("Depth") == "0":
+		s.calendar(w, s.users[name])
 	case strings.HasPrefix(rest, "calendars/calendar/") && strings.HasSuffix(rest, ".ics") && plain(req.Method):
 		if login == s.cfg.Service && (req.Method == http.MethodPut || req.Method == http.MethodDelete) {
 			s.writes.Add(1)
