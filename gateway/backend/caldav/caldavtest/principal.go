@@ -122,7 +122,6 @@ func (s *Server) search(w http.ResponseWriter, req *http.Request) {
 
 func serve(w http.ResponseWriter, list ...response) {
 	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
-	w.Header().Set("DAV", "1, 3, calendar-access, calendar-auto-schedule")
 	w.WriteHeader(http.StatusMultiStatus)
 	_, _ = io.WriteString(w, xml.Header)
 	_ = xml.NewEncoder(w).Encode(multistatus{Responses: list})

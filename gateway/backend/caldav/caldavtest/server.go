@@ -81,6 +81,9 @@ type Server struct {
 
 const prefix = "/dav"
 
+// classes are what clients look for; one that misses the last sends invitations itself, by mail.
+const classes = "1, 3, calendar-access, calendar-auto-schedule"
+
 // New makes a Server.
 func New(cfg Config) *Server {
 	if cfg.Now == nil {
@@ -105,6 +108,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Basic realm="calendars", charset="UTF-8"`)
 		http.Error(w, "log in with your user name and password", http.StatusUnauthorized)
+		return
+	}
+	w.Header().Set("DAV", classes)
+	if req.Method == http.MethodOptions {
+		w.Header().Set("Allow", "OPTIONS, PROPFIND, REPORT, GET, HEAD, PUT, DELETE")
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	req.Body = http.MaxBytesReader(w, req.Body, maxBody)

@@ -146,3 +146,26 @@ func TestWhoMayDoWhat(t *testing.T) {
 		}
 	}
 }
+
+// A client learns on whatever it looks at that the server sends the invitations.
+func TestServerSaysThatItSchedules(t *testing.T) {
+	d := newDesk(t, false)
+	for _, path := range []string{"/", "/dav/", "/dav/anna/", "/dav/anna/calendars/", "/dav/anna/calendars/calendar/"} {
+		for _, method := range []string{http.MethodOptions, "PROPFIND"} {
+			req, err := http.NewRequest(method, d.url+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.SetBasicAuth("anna", "secret")
+			req.Header.Set("Depth", "0")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if got := resp.Header.Values("DAV"); len(got) != 1 || !strings.HasSuffix(got[0], ", calendar-auto-schedule") || resp.StatusCode/100 != 2 {
+				t.Errorf("%s %s: %d, DAV %q", method, path, resp.StatusCode, got)
+			}
+		}
+	}
+}
