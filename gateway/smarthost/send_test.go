@@ -117,7 +117,6 @@ func TestCannotBeCarried(t *testing.T) {
 		says     string
 	}{
 		{"8-bit", smarthost.Envelope{To: []string{"bob@peer.example"}}, eightBit, "8BITMIME"},
-		{"said to be 8-bit", smarthost.Envelope{To: []string{"bob@peer.example"}, Binary: true}, nil, "8BITMIME"},
 		{"a recipient in UTF-8", smarthost.Envelope{To: []string{"jürgen@peer.example"}}, nil, "SMTPUTF8"},
 		{"a sender in UTF-8", smarthost.Envelope{From: "jürgen@example.org", To: []string{"bob@peer.example"}}, nil, "SMTPUTF8"},
 		{"a bare LF", smarthost.Envelope{To: []string{"bob@peer.example"}}, []byte("Subject: x\r\n\r\na\n.\nb\r\n"), "bare"},

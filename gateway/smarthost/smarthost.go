@@ -22,7 +22,6 @@ type Envelope struct {
 	From   string // "" = the null sender, for notifications
 	To     []string
 	UTF8   bool                // SMTPUTF8 was said (RFC 6531): octets beyond ASCII in the mail need it then; addresses by themselves
-	Binary bool                // BODY=8BITMIME is needed (RFC 6152); 8-bit octets in the mail need it by themselves
 	ID     string              // ENVID (RFC 3461), "" = none
 	Return string              // RET: "", "FULL", "HDRS"
 	Notify map[string][]string // NOTIFY by recipient, as it was asked of us; passed on when the server knows DSN

@@ -22,8 +22,8 @@ type transfer struct {
 
 // prepare refuses, before a connection is made, what no server could take.
 func (c *Client) prepare(e *Envelope, mail []byte) (*transfer, *Error) {
-	// many clients say SMTPUTF8 wherever it is offered: what is all ASCII does not need it
-	t := &transfer{client: c, envelope: e, mail: mail, utf8: e.UTF8 && !ascii(mail), eightBit: e.Binary || !ascii(mail)}
+	// many clients say SMTPUTF8 and 8BITMIME wherever they are offered: what is all ASCII needs neither
+	t := &transfer{client: c, envelope: e, mail: mail, utf8: e.UTF8 && !ascii(mail), eightBit: !ascii(mail)}
 	if len(e.To) == 0 {
 		return nil, c.refuse("the envelope has no recipient")
 	}

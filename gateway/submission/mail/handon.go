@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +107,7 @@ func (d *delivery) notify(ctx context.Context) *smtp.SMTPError {
 		}
 		return nil
 	}
-	e := &smarthost.Envelope{To: []string{d.from}, UTF8: d.utf8, Binary: bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })}
+	e := &smarthost.Envelope{To: []string{d.from}, UTF8: d.utf8}
 	if err := d.cfg.Relay.Send(ctx, e, text); err != nil {
 		return d.passOn(err)
 	}

@@ -206,6 +206,7 @@ func TestAPanicCostsOneMail(t *testing.T) {
 	w = r.raw()
 	w.say("EHLO client.example.org", 250)
 	w.say("AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00one\x00secret")), 421)
+	check(t, r.server.Shutdown(t.Context())) // the answer comes before the log
 	if !strings.Contains(r.log.String(), "another bug") {
 		t.Errorf("nothing in the log: %s", r.log)
 	}

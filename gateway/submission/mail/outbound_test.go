@@ -186,7 +186,7 @@ func TestParametersAreHandedOn(t *testing.T) {
 	if len(got) != 1 {
 		t.Fatalf("%+v", got)
 	}
-	want := smarthost.Envelope{From: "anna@example.org", To: []string{"bj\u00f6rn@peer.example", "cleo@far.example"}, UTF8: true, Binary: true, ID: "e1", Return: "FULL",
+	want := smarthost.Envelope{From: "anna@example.org", To: []string{"bj\u00f6rn@peer.example", "cleo@far.example"}, UTF8: true, ID: "e1", Return: "FULL",
 		Notify:   map[string][]string{"bj\u00f6rn@peer.example": {"SUCCESS", "DELAY"}},
 		Original: map[string]string{"cleo@far.example": "rfc822;cleo+list@far.example"}}
 	if diff := cmp.Diff(want, got[0].Envelope); diff != "" {

@@ -54,8 +54,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 		return errChanged
 	}
 	t := &transaction{
-		acting: s.acting, from: from, utf8: opts.UTF8, eightBit: opts.Body == smtp.Body8BitMIME,
-		id: opts.EnvelopeID, ret: string(opts.Return),
+		acting: s.acting, from: from, utf8: opts.UTF8, id: opts.EnvelopeID, ret: string(opts.Return),
 	}
 	if from != "" {
 		var err error

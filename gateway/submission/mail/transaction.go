@@ -16,7 +16,6 @@ type transaction struct {
 	from       string              // "" = the null sender
 	fromDomain string
 	utf8       bool   // SMTPUTF8
-	eightBit   bool   // BODY=8BITMIME
 	id, ret    string // ENVID, RET
 	recipients []*recipient
 	mail       []byte
@@ -48,7 +47,7 @@ func (t *transaction) mayReach(domain string) bool {
 
 // envelope is the part of t's that concerns to.
 func (t *transaction) envelope(to []*recipient) *smarthost.Envelope {
-	e := &smarthost.Envelope{From: t.from, UTF8: t.utf8, Binary: t.eightBit, ID: t.id, Return: t.ret}
+	e := &smarthost.Envelope{From: t.from, UTF8: t.utf8, ID: t.id, Return: t.ret}
 	for _, r := range to {
 		e.To = append(e.To, r.path)
 		if len(r.notify) > 0 {
