@@ -113,7 +113,7 @@ func addSecrets(t *testing.T, in *compile.Input, namespace, host string) {
 	secret("edge-tls", map[string][]byte{"tls.crt": cert, "tls.key": privatePEM(t, key)})
 	secret("test-ca", map[string][]byte{"ca.crt": cert})
 	secret("example-org-dkim", map[string][]byte{"private.key": signingKey(t)})
-	for _, name := range []string{"smarthost", "cyrus-calfed", "davical-admin", "submit-mailserver"} {
+	for _, name := range []string{"smarthost", "cyrus-calfed", "davical-calfed", "submit-mailserver"} {
 		secret(name, map[string][]byte{"username": []byte("calfed"), "password": []byte(name + "-0123456789abcdef")})
 	}
 	secret("partner-authorization", map[string][]byte{"value": []byte("Bearer 0123456789abcdef")})
