@@ -161,7 +161,7 @@ func (m *Memory) forget(e *list.Element) {
 //   - REPLY: every instance it answers for has, in what we wrote, the same PARTSTAT of originator, and the organizer has had
 //     that answer; or we cancelled it, and it is declined.
 //   - REQUEST, ADD, CANCEL of an organizer: every instance has the scheduling properties and the attendees' PARTSTATs
-//     that we wrote, at no newer SEQUENCE.
+//     that we wrote, at no newer SEQUENCE; and with a series comes every override that we wrote last.
 //   - Other methods are a person's: never.
 //
 // One of these messages that is no echo is its user's own, and is remembered as that.
@@ -179,7 +179,9 @@ func (m *Memory) IsEcho(originator cua.Address, body []byte, msg *itip.Message) 
 	now := m.now()
 	m.change(keyOf(originator, msg.UID), now, func(o *object) {
 		writes := o.fresh(now)
-		if echo = !slices.ContainsFunc(instances, func(in itip.Summary) bool { return !same(o, writes, &in) }); !echo {
+		echo = !(msg.Method == "REQUEST" && takesBack(writes, instances)) &&
+			!slices.ContainsFunc(instances, func(in itip.Summary) bool { return !same(o, writes, &in) })
+		if !echo {
 			o.hears(instances)
 		}
 	})

@@ -35,6 +35,17 @@ func (o *object) repeatsContent(writes []*write, said *itip.Summary) bool {
 	})
 }
 
+// takesBack says whether a REQUEST for a series lacks an override that stands in what we wrote last: it ends the override. writes are
+// the latest first.
+func takesBack(writes []*write, instances []itip.Summary) bool {
+	told := make(map[string]bool, len(instances))
+	for i := range instances {
+		told[instances[i].RecurrenceID] = true
+	}
+	last := slices.IndexFunc(writes, func(w *write) bool { return w.find("") != nil })
+	return told[""] && last >= 0 && slices.ContainsFunc(writes[last].instances, func(in itip.Summary) bool { return !told[in.RecurrenceID] })
+}
+
 // repeatsAnswer says whether the answer for an instance stands in the last message about it that we wrote, or in the last object. What was
 // written before that is past: the user may have been asked anew.
 func (o *object) repeatsAnswer(writes []*write, said *itip.Summary) bool {
