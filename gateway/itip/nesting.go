@@ -69,6 +69,27 @@ func (n *nesting) done() *Error {
 	return nil
 }
 
+// outline reads the lines of one VCALENDAR and follows its nesting.
+type outline struct {
+	scanner
+	nesting
+}
+
+func (o *outline) init(body []byte) *Error { return o.scanner.init(body, sized(body)) }
+
+// next reads a line; false at the end of the text.
+func (o *outline) next(l *contentLine) (bool, *Error) {
+	ok, err := o.scanner.next(l)
+	switch {
+	case err != nil:
+		return false, err
+	case !ok:
+		return false, o.done()
+	}
+	_, err = o.take(l, o.lim)
+	return err == nil, err
+}
+
 // componentName is the upper-case name, "" when malformed.
 func componentName(s string) string {
 	lower := false

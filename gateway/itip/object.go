@@ -28,23 +28,16 @@ type property struct {
 // parseObject reads a calendar object into a tree.
 func parseObject(body []byte) (*node, *Error) {
 	var (
-		s    scanner
+		o    outline
 		l    contentLine
-		n    nesting
 		root *node
 		open []*node
 	)
-	if err := s.init(body, sized(body)); err != nil {
+	if err := o.init(body); err != nil {
 		return nil, err
 	}
 	for {
-		ok, err := s.next(&l)
-		if err == nil && ok {
-			_, err = n.take(&l, s.lim)
-		}
-		if err == nil && !ok {
-			err = n.done()
-		}
+		ok, err := o.next(&l)
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +50,7 @@ func parseObject(body []byte) (*node, *Error) {
 		}
 		switch l.name {
 		case "BEGIN":
-			c := &node{name: n.open[len(n.open)-1], begin: raw}
+			c := &node{name: o.open[len(o.open)-1], begin: raw}
 			if root == nil {
 				root = c
 			} else {
