@@ -28,6 +28,7 @@ type BackendsConfig struct {
 	Guard     *netguard.Guard
 	Memory    map[string]backend.Backend // those of type Memory, by domain; never closed here
 	Echoes    backend.Echoes             // nil = nobody is told
+	Watch     *caldav.Watch              // nil = answers that a calendar server does not send stay where they are
 	UserAgent string
 	Now       func() time.Time // nil = time.Now
 	Log       *slog.Logger     // nil = discard
@@ -121,7 +122,7 @@ func (b *Backends) of(d *snapshot.Domain, configured *snapshot.Backend) (backend
 	case snapshot.BackendCalDAV:
 		return b.once(*configured.CalDAV, func() (backend.Backend, error) {
 			return caldav.New(caldav.Config{
-				Server: *configured.CalDAV, Guard: b.cfg.Guard, Echoes: b.cfg.Echoes,
+				Server: *configured.CalDAV, Guard: b.cfg.Guard, Echoes: b.cfg.Echoes, Watch: b.cfg.Watch,
 				UserAgent: b.cfg.UserAgent, Now: b.cfg.Now, Log: b.cfg.Log,
 			})
 		})

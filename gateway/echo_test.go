@@ -39,21 +39,30 @@ type office struct {
 
 func newOffice(t *testing.T, domain, user string) *office {
 	t.Helper()
+	return newOfficeWith(t, domain, user, func(*gateway.Options, *caldavtest.Config, *snapshot.CalDAV) {})
+}
+
+func newOfficeWith(t *testing.T, domain, user string, change func(*gateway.Options, *caldavtest.Config, *snapshot.CalDAV)) *office {
+	t.Helper()
 	o := &office{domain: domain, user: cua.MustParse("mailto:" + user + "@" + domain)}
-	o.calendars = caldavtest.New(caldavtest.Config{
+	calendars := caldavtest.Config{
 		Users:   []caldavtest.User{{Address: o.user, Password: "secret"}},
 		Service: "gateway", ServicePassword: "service", Schedule: o.schedule, Deaf: true,
-	})
+	}
+	backend := snapshot.CalDAV{Profile: snapshot.ProfileSabreDAV, Username: "gateway", Password: "service", BypassACL: true}
+	var options gateway.Options
+	change(&options, &calendars, &backend)
+	o.calendars = caldavtest.New(calendars)
 	server := httptest.NewServer(o.calendars)
 	t.Cleanup(server.Close)
 	o.url = server.URL
-	o.site = newSite(t, func(_ *gateway.Options, s *snapshot.Snapshot) {
+	backend.URL = o.url
+	o.site = newSite(t, func(opt *gateway.Options, s *snapshot.Snapshot) {
+		opt.Now = options.Now
 		d := &s.Domains[0]
 		d.Name = domain
 		d.Signing.Keys[0].Domain = domain
-		d.Backend = snapshot.Backend{Type: snapshot.BackendCalDAV, CalDAV: &snapshot.CalDAV{
-			URL: o.url, Profile: snapshot.ProfileSabreDAV, Username: "gateway", Password: "service", BypassACL: true,
-		}}
+		d.Backend = snapshot.Backend{Type: snapshot.BackendCalDAV, CalDAV: &backend}
 		token := sha256.Sum256([]byte(submitToken))
 		d.Submitters = []snapshot.Submitter{{Name: "calendar", TokenSHA256: token[:]}}
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/backend/caldav"
 	"github.com/calfed/calfed/gateway/echo"
 	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/sender"
@@ -48,6 +49,7 @@ type Gateway struct {
 	mailMetrics   *mail.Metrics
 	submitters    *submission.Shared
 	echoes        *echo.Memory
+	answers       *caldav.Watch
 
 	applyMu sync.Mutex // one Apply at a time
 
@@ -86,6 +88,7 @@ func New(opt Options) *Gateway {
 		mailMetrics:   mail.NewMetrics(m.registry),
 		submitters:    &submission.Shared{},
 		echoes:        echo.New(opt.Now),
+		answers:       caldav.NewWatch(caldav.WatchConfig{Registerer: m.registry, Now: opt.Now, Log: opt.Log}),
 		started:       make(chan struct{}),
 	}
 }
@@ -117,8 +120,10 @@ func (g *Gateway) Apply(s *snapshot.Snapshot) error {
 		g.log.Warn("mail is asked for, and there is no smtp listener: none is taken", "field", "spec.submission.smtp", "remedy", "--smtp-addr")
 	}
 	if old != nil {
+		old.backends.stopWatching()
 		old.release()
 	}
+	g.watchAnswers()
 	g.log.Info("snapshot applied", "gateway", s.Gateway.Name, "domains", len(s.Domains), "policies", len(s.Policies),
 		"capabilities-serial", s.Gateway.Capabilities.Serial)
 	return nil

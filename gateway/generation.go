@@ -1,14 +1,10 @@
 package gateway
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"sync/atomic"
 
-	"github.com/calfed/calfed/gateway/cua"
-	"github.com/calfed/calfed/gateway/ischedule"
-	"github.com/calfed/calfed/gateway/itip"
 	"github.com/calfed/calfed/gateway/receiver"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
@@ -69,7 +65,7 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 		}
 	}()
 	gen.backends, err = NewBackends(BackendsConfig{
-		Active: active, Guard: gen.outside.guard, Memory: g.opt.Memory, Echoes: g.echoes,
+		Active: active, Guard: gen.outside.guard, Memory: g.opt.Memory, Echoes: g.echoes, Watch: g.answers,
 		UserAgent: g.userAgent(), Now: g.opt.Now, Log: g.log,
 	})
 	if err != nil {
@@ -116,22 +112,4 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 	gen.mailTLS = serverTLS(&s.Gateway, certificate, tls.NoClientCert)
 	gen.mailTLS.NextProtos = nil // SMTP has none
 	return gen, nil
-}
-
-// respond implements receiver.Respond: the message of a local user leaves as if its calendar system had submitted it.
-func (gen *generation) respond(ctx context.Context, domain *snapshot.Domain, from, to cua.Address, body []byte) error {
-	m, err := itip.Inspect(body, itip.Limits{}, 0)
-	if err != nil {
-		return err
-	}
-	answer, refusal := gen.sender.Send(ctx, &sender.Submission{Submitter: "calfed", Owed: true, Domain: domain, Request: &ischedule.Request{
-		Originator: from, Recipients: []cua.Address{to}, Component: m.Component, Method: m.Method, Body: body,
-	}})
-	if refusal != nil {
-		return refusal
-	}
-	if status := answer.Results[0].Status; !status.Success() {
-		return fmt.Errorf("the answer to the Originator: %s", status)
-	}
-	return nil
 }

@@ -92,7 +92,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g.applyMu.Lock()
 	close(g.started)
+	g.watchAnswers()
+	g.applyMu.Unlock()
 	<-ctx.Done()
 	return g.drain(serving, admin)
 }
@@ -172,7 +175,9 @@ func (g *Gateway) drain(serving []listener, admin *front) error {
 	if g.opt.DrainDelay > 0 {
 		<-time.After(g.opt.DrainDelay) // until load balancers have seen /readyz
 	}
+	g.applyMu.Lock() // no Apply starts what would not be stopped
 	g.draining.Store(phaseClosed)
+	g.applyMu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), g.opt.DrainTimeout)
 	defer cancel()
 	errs := make([]error, len(serving))
@@ -196,6 +201,7 @@ func (g *Gateway) drain(serving []listener, admin *front) error {
 	g.current, g.fronts = nil, nil
 	g.mu.Unlock()
 	if last != nil {
+		last.backends.stopWatching() // requests that are cut may hold it
 		last.release()
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -1,0 +1,100 @@
+package gateway_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/calfed/calfed/gateway"
+	"github.com/calfed/calfed/gateway/backend/caldav/caldavtest"
+	"github.com/calfed/calfed/gateway/snapshot"
+)
+
+// fast is a clock that can be put forward.
+type fast struct{ ahead atomic.Int64 }
+
+func (f *fast) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
+// silentOffice is an organisation whose calendar server sends nothing.
+func silentOffice(t *testing.T, domain, user string) (*office, *fast) {
+	t.Helper()
+	clock := &fast{}
+	return newOfficeWith(t, domain, user, func(opt *gateway.Options, c *caldavtest.Config, b *snapshot.CalDAV) {
+		opt.Now = clock.now
+		c.Schedule = nil
+		b.Profile = snapshot.ProfileDAViCal
+	}), clock
+}
+
+// A user of a calendar server that sends nothing answers by storing: the organizer has it, over a change of the configuration, too.
+//
+// Proves: IS-BACK-1, IS-SUB-3
+func TestAnswersAreReadFromTheCalendar(t *testing.T) {
+	a := newOffice(t, "a.example", "anna")
+	b, clock := silentOffice(t, "b.example", "bert")
+	a.run()
+	b.run()
+	meet(t, a, b)
+	a.put(t, strings.ReplaceAll(fmt.Sprintf(`BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//test//EN
+BEGIN:VEVENT
+UID:series@example
+DTSTAMP:%s
+DTSTART:20271201T100000Z
+DTEND:20271201T103000Z
+RRULE:FREQ=DAILY;COUNT=5
+SUMMARY:Standup
+ORGANIZER:mailto:anna@a.example
+ATTENDEE;PARTSTAT=ACCEPTED:mailto:anna@a.example
+ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:bert@b.example
+END:VEVENT
+END:VCALENDAR
+`, time.Now().UTC().Format("20060102T150405Z")), "\n", "\r\n"))
+	says := func(was, is string) {
+		t.Helper()
+		b.put(t, strings.Replace(b.object(), "PARTSTAT="+was, "PARTSTAT="+is, 1))
+		clock.ahead.Add(int64(12 * time.Second))
+	}
+	metric := func(line string, want int) func() bool {
+		return func() bool {
+			return b.metric(line) == fmt.Sprint(want)
+		}
+	}
+
+	says("NEEDS-ACTION;RSVP=TRUE", "ACCEPTED")
+	eventually(t, "the acceptance is in the organizer's copy", func() bool { return accepted.MatchString(a.object()) })
+	eventually(t, "the answer is counted", metric(`calfed_caldav_answers_total{outcome="sent"}`, 1))
+	if diff := cmp.Diff([]string{"REQUEST 2.0", "REQUEST 2.0 echo"}, a.seen()); diff != "" {
+		t.Errorf("from a: %s", diff)
+	}
+
+	check(t, b.Apply(b.snap))
+	says("ACCEPTED:mailto:bert", "DECLINED:mailto:bert")
+	eventually(t, "the refusal is in the organizer's copy", func() bool { return strings.Contains(a.object(), "DECLINED") })
+	eventually(t, "the answer is counted", metric(`calfed_caldav_answers_total{outcome="sent"}`, 2))
+
+	a.calendars.Put(a.user, "series@example", nil)
+	says("DECLINED:mailto:bert", "TENTATIVE:mailto:bert")
+	eventually(t, "what the organizer has no more is refused", metric(`calfed_caldav_answers_total{outcome="refused"}`, 1))
+
+	a.stop()
+	err := <-a.ended
+	a.ended <- err
+	check(t, err)
+	says("TENTATIVE:mailto:bert", "ACCEPTED:mailto:bert")
+	eventually(t, "what cannot be sent is kept", metric(`calfed_caldav_answers_total{outcome="failed"}`, 1))
+
+	var kept []byte
+	check(t, b.SaveAnswers(func(data []byte) error { kept = data; return nil }))
+	other, _ := silentOffice(t, "b.example", "bert")
+	check(t, other.LoadAnswers(kept))
+	other.run()
+	if n := other.metric("calfed_caldav_watched_objects"); n != "1" {
+		t.Errorf("%q objects are watched after the restart", n)
+	}
+}
