@@ -34,7 +34,7 @@ func (w *write) size() int { return len(w.instances) + len(w.excluded) }
 func (w *write) equal(other *write) bool {
 	return slices.Equal(w.excluded, other.excluded) && slices.EqualFunc(w.instances, other.instances, func(a, b itip.Summary) bool {
 		return a.Method == b.Method && a.RecurrenceID == b.RecurrenceID && a.Sequence == b.Sequence && a.PartStat == b.PartStat &&
-			a.Cancelled == b.Cancelled && a.Content == b.Content && a.Remark == b.Remark
+			a.Cancelled == b.Cancelled && a.Content == b.Content
 	})
 }
 

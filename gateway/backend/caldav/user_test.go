@@ -106,7 +106,7 @@ func TestSearch(t *testing.T) {
 		if r.Method != "REPORT" || !strings.Contains(body, "principal-property-search") {
 			return false
 		}
-		multistatus(w, f.principal("bob")+f.principal("alice"))
+		multistatus(w, f.principal("bob")+f.principal("alice")+f.principal("alice"))
 		return true
 	}
 	b := f.backend(t, func(s *snapshot.CalDAV) { s.PrincipalTemplate = "" })
