@@ -63,7 +63,7 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&opt.submit, "submit-addr", "127.0.0.1:8080", "`ADDR` for local calendar systems, empty for none")
 	f.StringVar(&opt.smtp, "smtp-addr", "", "`ADDR` for mail from local systems (spec.submission.smtp), empty for none")
 	f.StringVar(&opt.admin, "admin-addr", "127.0.0.1:8081", "`ADDR` for metrics and health, empty for none")
-	f.StringVar(&opt.data, "data", "calfed-data", "`DIR` for what must survive: capability serial, last good configuration with its keys")
+	f.StringVar(&opt.data, "data", "calfed-data", "`DIR` for what must survive: capability serial, last good configuration with its keys, invitations that wait for an answer")
 	f.DurationVar(&opt.drainDelay, "drain-delay", 0, "serve on for so long after /readyz has begun to fail")
 	f.DurationVar(&opt.drainTimeout, "drain-timeout", 25*time.Second, "time for requests under way at the end")
 	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
@@ -108,6 +108,7 @@ func (o *serveOptions) serve(cmd *cobra.Command) error {
 		DrainDelay: o.drainDelay, DrainTimeout: o.drainTimeout,
 		Log: o.logger, Version: version,
 	})
+	o.loadAnswers(gw, dir)
 	r := &reloader{paths: o.manifests, name: o.gateway, dir: dir, gateway: gw, log: o.logger}
 	watch := newWatcher(o.manifests, o.logger) // before the first load: no change falls in between
 	if err := r.start(time.Now()); err != nil {
@@ -128,13 +129,43 @@ func (o *serveOptions) serve(cmd *cobra.Command) error {
 		case <-ctx.Done():
 		}
 	})
+	watching.Go(func() { o.keepAnswers(ctx, gw, dir) })
 	err = gw.Run(ctx)
 	cancel()
 	watching.Wait()
-	if err != nil {
-		return err
+	o.saveAnswers(gw, dir)
+	return err
+}
+
+// loadAnswers takes up which invitations were watched for answers. Without it they are known anew as their organizers change them.
+func (o *serveOptions) loadAnswers(gw *gateway.Gateway, dir stateDir) {
+	data, err := dir.answers()
+	if err == nil && data != nil {
+		err = gw.LoadAnswers(data)
 	}
-	return nil
+	if err != nil {
+		o.logger.Error("the invitations that were watched for answers are forgotten", "error", err)
+	}
+}
+
+func (o *serveOptions) saveAnswers(gw *gateway.Gateway, dir stateDir) {
+	if err := gw.SaveAnswers(dir.saveAnswers); err != nil {
+		o.logger.Error("the invitations that are watched for answers cannot be kept for the next start", "error", err)
+	}
+}
+
+// keepAnswers saves them once a minute.
+func (o *serveOptions) keepAnswers(ctx context.Context, gw *gateway.Gateway, dir stateDir) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			o.saveAnswers(gw, dir)
+		}
+	}
 }
 
 // announce prints the one line that tells where to reach what.

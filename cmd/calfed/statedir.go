@@ -12,14 +12,15 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// stateDir keeps what must survive a restart: the capability serial, which only grows (IS-CAP-2), and the last
-// snapshot that served, with its keys.
+// stateDir keeps what must survive a restart: the capability serial, which only grows (IS-CAP-2), the last snapshot that
+// served, with its keys, and which invitations are watched for answers.
 type stateDir string
 
 // Without an extension: the folder may lie among the manifests.
 const (
 	capabilitiesFile = "capability-serial"
 	snapshotFile     = "last-good-snapshot"
+	answersFile      = "answers"
 )
 
 // openStateDir makes the folder when there is none, readable by its owner alone.
@@ -67,4 +68,17 @@ func (d stateDir) lastGood() (*snapshot.Snapshot, error) {
 
 func (d stateDir) saveLastGood(s *snapshot.Snapshot) error {
 	return snapshot.WriteFile(filepath.Join(string(d), snapshotFile), s)
+}
+
+// answers reads what saveAnswers kept; nil when there is nothing.
+func (d stateDir) answers() ([]byte, error) {
+	data, err := os.ReadFile(filepath.Join(string(d), answersFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func (d stateDir) saveAnswers(data []byte) error {
+	return snapshot.ReplaceFile(filepath.Join(string(d), answersFile), data)
 }

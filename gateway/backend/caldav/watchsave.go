@@ -79,12 +79,15 @@ func (w *Watch) Load(data []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
+	left := 0
 	for i := range in.Objects {
 		if e := in.Objects[i].entry(now); e != nil {
 			w.put(e)
+		} else {
+			left++
 		}
 	}
-	w.unsaved = false
+	w.unsaved = left > 0
 	return nil
 }
 
