@@ -179,7 +179,7 @@ func (m *Memory) IsEcho(originator cua.Address, body []byte, msg *itip.Message) 
 	now := m.now()
 	m.change(keyOf(originator, msg.UID), now, func(o *object) {
 		writes := o.fresh(now)
-		echo = !(msg.Method == "REQUEST" && takesBack(writes, instances)) &&
+		echo = (msg.Method != "REQUEST" || !takesBack(writes, instances)) &&
 			!slices.ContainsFunc(instances, func(in itip.Summary) bool { return !same(o, writes, &in) })
 		if !echo {
 			o.hears(instances)

@@ -1,6 +1,9 @@
 package caldav
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // ReadDocuments reads a document as each kind that there is: how many responses, and the condition it names.
 func ReadDocuments(body []byte) (responses int, name string) {
@@ -19,3 +22,6 @@ func ReadDocuments(body []byte) (responses int, name string) {
 
 // Poll looks once for answers, at all calendars whose time has come.
 func (b *Backend) Poll(ctx context.Context, send Answer) { b.poll(ctx, send) }
+
+// SetPatience sets how long a delivery waits for others that change the same object.
+func (b *Backend) SetPatience(d time.Duration) { b.turns.wait = d }

@@ -8,9 +8,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
+	"github.com/calfed/calfed/gateway/backend/caldav"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -94,4 +97,31 @@ func TestTurnsEnd(t *testing.T) {
 	}
 	close(leave)
 	first.Wait()
+}
+
+// A server that sends while it stores may have a delivery wait for one that waits for it: that ends.
+//
+// Proves: IS-BACK-2
+func TestTurnsWithinTurns(t *testing.T) {
+	f := newFake(t)
+	f.objects[calendarOfAlice+"mine.ics"] = asStored(invitation(0))
+	var b *caldav.Backend
+	var begun atomic.Bool
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && begun.CompareAndSwap(false, true) {
+			if got := statuses(t, b, invitation(2), carol, alice); got != "2.0" {
+				t.Errorf("within the first: %s", got)
+			}
+		}
+		f.ServeHTTP(w, r)
+	}))
+	defer slow.Close()
+	b = f.backend(t, func(s *snapshot.CalDAV) { s.URL = slow.URL + "/dav/" })
+	b.SetPatience(time.Millisecond)
+	if got := statuses(t, b, invitation(1), carol, alice); got != "2.0" {
+		t.Errorf("the first: %s", got)
+	}
+	if object := f.objects[calendarOfAlice+"mine.ics"]; !strings.Contains(object, "Plan 2") {
+		t.Errorf("stored:\n%s", object)
+	}
 }
