@@ -45,7 +45,7 @@ func (f *federation) counted(t *testing.T, s *side, metric string) int {
 
 // leaves does something and checks what leaves the two sides because of it: nothing but that, neither for what the
 // gateways write nor for what the calendar servers make of it. Calendar servers and gateways answer when all that is
-// done, so there is nothing to wait for.
+// done, so there is nothing to wait for but what do itself waits for.
 func (f *federation) leaves(t *testing.T, from *side, want traffic, do func()) {
 	t.Helper()
 	if got := f.left(t, from, do); got != want {
