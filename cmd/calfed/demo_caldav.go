@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,7 +38,8 @@ func (s *site) openCalendars(ctx context.Context) error {
 	return nil
 }
 
-// schedule hands what a user's calendar program has decided to the gateway.
+// schedule hands what a user's calendar program has decided to the gateway. What a recipient's side says of it is told on the
+// terminal: the program that writes has done its part.
 func (s *site) schedule(ctx context.Context, m caldavtest.Message) error {
 	read, err := itip.Inspect(m.Body, itip.Limits{}, 0)
 	if err != nil {
@@ -59,11 +59,12 @@ func (s *site) schedule(ctx context.Context, m caldavtest.Message) error {
 		return err
 	}
 	for _, r := range answer.Results {
-		if !r.Status.Success() {
-			err = errors.Join(err, fmt.Errorf("%s: %s", r.Recipient, r.Status))
+		select {
+		case s.exchanges <- fmt.Sprintf("%s from %s to %s: %s", read.Method, m.Originator.URI(), r.Recipient, r.Status):
+		default: // nobody listens
 		}
 	}
-	return err
+	return nil
 }
 
 // post hands a message to the site's submit listener, as its calendar server would.
@@ -109,6 +110,13 @@ func (w *world) keep(ctx context.Context, out io.Writer) {
 			fmt.Fprintf(out, "  %-20s %sdav/%s/   user %s, password %s\n", p.Local()+"@"+s.Domain, s.Calendars, p.Local(), p.Local(), demoPassword)
 		}
 	}
-	fmt.Fprintf(out, "\nInvite somebody of the other organisation, and answer there.\n")
-	<-ctx.Done()
+	fmt.Fprintf(out, "\nInvite somebody of the other organisation, and answer there. What passes between them is shown here:\n\n")
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case line := <-w.exchanges:
+			fmt.Fprintf(out, "  %s\n", line)
+		}
+	}
 }

@@ -33,6 +33,7 @@ type world struct {
 	ca          *catest.CA
 	dns         *dnstest.Server
 	alpha, beta *site
+	exchanges   chan string // what users of one sent to the other's by a calendar program, and what came of it
 }
 
 // site is one organisation.
@@ -45,7 +46,8 @@ type site struct {
 	Calendars                string // URL of the calendar server
 	ServicePassword          string // of the gateway there
 
-	people []cua.Address
+	people    []cua.Address
+	exchanges chan<- string // the world's
 
 	record         string // of the signing key
 	gateway        *gateway.Gateway
@@ -61,7 +63,10 @@ func newWorld(ctx context.Context, folder string) (_ *world, err error) {
 	w := &world{
 		alpha: &site{Name: "alpha", Peer: "beta.example", Selector: "cal", Lookup: dkim.MethodDNS},
 		beta:  &site{Name: "beta", Peer: "alpha.example", Selector: "cal", Lookup: dkim.MethodWellKnown},
+
+		exchanges: make(chan string, 64),
 	}
+	w.alpha.exchanges, w.beta.exchanges = w.exchanges, w.exchanges
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
