@@ -119,12 +119,15 @@ func (b *Backend) each(d *backend.Delivery, deliver func(cua.Address) (backend.R
 
 // guarded makes an error of a panic: what a calendar holds is anybody's, and nobody else would catch it in this goroutine.
 func guarded(deliver func(cua.Address) (backend.Result, error), to cua.Address) (_ backend.Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("CalDAV back end panicked (%T)\n%s", p, debug.Stack()) // the value may quote the calendar
-		}
-	}()
+	defer caught(&err)
 	return deliver(to)
+}
+
+// caught is deferred where a panic is to be an error.
+func caught(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("CalDAV back end panicked (%T)\n%s", p, debug.Stack()) // the value may quote the calendar
+	}
 }
 
 // failure is what one recipient's sender hears of an error, and what our log does.

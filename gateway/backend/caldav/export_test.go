@@ -3,6 +3,8 @@ package caldav
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // ReadDocuments reads a document as each kind that there is: how many responses, and the condition it names.
@@ -21,7 +23,11 @@ func ReadDocuments(body []byte) (responses int, name string) {
 }
 
 // Poll looks once for answers, at all calendars whose time has come.
-func (b *Backend) Poll(ctx context.Context, send Answer) { b.poll(ctx, send) }
+func (b *Backend) Poll(ctx context.Context, send Answer) {
+	var looks errgroup.Group
+	b.poll(ctx, &looks, send)
+	_ = looks.Wait()
+}
 
 // SetPatience sets how long a delivery waits for others that change the same object.
 func (b *Backend) SetPatience(d time.Duration) { b.turns.wait = d }

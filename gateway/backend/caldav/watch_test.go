@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -481,7 +482,7 @@ func TestHostileCalendarStates(t *testing.T) {
 		{"a tag of a megabyte", prop(tag(strings.Repeat("x", 1<<20))), []string{"ACCEPTED/0"}},
 		{"a sync-token alone", func(w http.ResponseWriter) { n++; prop("<d:sync-token>" + fmt.Sprint(n) + "</d:sync-token>")(w) }, []string{"ACCEPTED/0"}},
 		{"no responses", func(w http.ResponseWriter) { multistatus(w, "") }, []string{"ACCEPTED/0"}},
-		{"gone", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, []string{"ACCEPTED/0"}},
+		{"gone", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, nil},
 		{"no XML", func(w http.ResponseWriter) { w.WriteHeader(http.StatusMultiStatus) }, nil},
 		{"forbidden", func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) }, nil},
 		{"away", func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, nil},
@@ -607,4 +608,60 @@ func TestUpdateWhileAnAnswerIsUnderWay(t *testing.T) {
 	})
 	q.stores(says("ACCEPTED"))
 	q.expect("the new time is accepted", q.poll(), "ACCEPTED/1")
+}
+
+// What is being written is not looked at before it is known what the organizer said.
+func TestLookWhileAMessageIsWritten(t *testing.T) {
+	q := newQuiet(t)
+	q.deliver(invitation(0))
+	q.pass(12 * time.Second)
+	looked := false
+	q.front = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || looked {
+			return false
+		}
+		looked = true
+		q.server.ServeHTTP(w, r)
+		q.expect("while it is written", q.look())
+		return true
+	}
+	q.deliver(strings.Replace(invitation(1), "PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:alice", "PARTSTAT=ACCEPTED:mailto:alice", 1))
+	q.expect("afterwards", q.poll())
+	if !looked {
+		t.Error("nothing was written")
+	}
+}
+
+// A server that has lost what it had, or a calendar as a whole, makes nobody decline; when it is there again, all goes on.
+func TestLostCalendarsRefuseNothing(t *testing.T) {
+	q := newQuiet(t)
+	uids := make([]string, 6)
+	for i := range uids {
+		uids[i] = fmt.Sprint("lost-", i)
+		q.deliver(strings.ReplaceAll(invitation(0), "meeting-1@sender.example", uids[i]))
+	}
+	q.poll()
+	kept := map[string][]byte{}
+	for _, u := range uids {
+		kept[u] = q.server.Object(alice, u)
+		q.server.Put(alice, u, nil)
+	}
+	for range 4 {
+		q.expect("all are gone", q.poll())
+		q.pass(15 * time.Minute)
+	}
+	if !strings.Contains(q.log.String(), "gone at once") {
+		t.Errorf("logged\n%s", q.log.String())
+	}
+	for _, u := range uids {
+		q.server.Put(alice, u, []byte(says("ACCEPTED")(string(kept[u]))))
+	}
+	q.pass(15 * time.Minute)
+	if got := q.look(); len(got) != len(uids) {
+		t.Errorf("when they are back: %v", got)
+	}
+	for _, u := range uids[1:] {
+		q.server.Put(alice, u, nil)
+	}
+	q.expect("all but one are removed", append(q.poll(), q.poll()...), slices.Repeat([]string{"DECLINED/0"}, len(uids)-1)...)
 }

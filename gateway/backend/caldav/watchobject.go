@@ -3,31 +3,33 @@ package caldav
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/calfed/calfed/gateway/itip"
 )
 
-// lookAt looks at one object of a calendar in a state, and tells the organizer what is new in it.
-func (b *Backend) lookAt(ctx context.Context, e *watched, state string, send Answer) {
+// lookAt looks at one object of a calendar in a state, and tells the organizer what is new in it. It is not found when the user seems to have
+// removed it.
+func (b *Backend) lookAt(ctx context.Context, e *watched, state string, send Answer) (found bool, err error) {
+	defer caught(&err)
 	o, same, err := b.readChanged(ctx, e)
 	if err == nil && !same && o == nil {
 		o, err = b.moved(ctx, e)
 	}
 	switch {
-	case errors.Is(err, errUnknownUser):
-		b.answers.watch.forget(e.key) // there is nobody left to answer
 	case err != nil:
-		b.later(ctx, e, "an event cannot be looked at for its answer", err)
+		return false, err
 	case same:
 		b.settle(e, state, e.etag, nil)
 	case o != nil:
 		b.tell(ctx, e, o, state, send)
-	case e.missing == 0: // a client that moves an event may remove it first
-		b.answers.watch.update(e, func(e *watched) { e.missing++ })
-	default:
+	case e.missing > 0:
 		b.tellGone(ctx, e, send)
+	default:
+		return false, nil
 	}
+	return true, nil
 }
 
 // readChanged reads the object when it is not as it was looked at last; same = it is. nil when it is not there.
@@ -157,7 +159,11 @@ func (b *Backend) later(ctx context.Context, e *watched, what string, err error)
 	if ctx.Err() != nil {
 		return // it is not the object's fault
 	}
-	b.log.Warn(what, "cause", err)
+	level := slog.LevelDebug
+	if e.failures == 0 {
+		level = slog.LevelWarn // once is enough
+	}
+	b.log.Log(ctx, level, what, "cause", err)
 	b.answers.watch.update(e, func(e *watched) {
 		e.failures++
 		e.retry = b.now().Add(backoff(e.failures))

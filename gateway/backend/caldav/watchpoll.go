@@ -2,9 +2,9 @@ package caldav
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,12 +30,15 @@ func (b *Backend) WatchAnswers(send Answer) {
 		defer close(stopped)
 		ticker := time.NewTicker(tick)
 		defer ticker.Stop()
+		var looks errgroup.Group
+		looks.SetLimit(atOnce)
+		defer func() { _ = looks.Wait() }()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				b.poll(ctx, send)
+				b.poll(ctx, &looks, send)
 			}
 		}
 	}()
@@ -54,12 +57,10 @@ func (b *Backend) StopWatching() {
 	a.stop, a.stopped = nil, nil
 }
 
-// poll looks once at all calendars whose time has come.
-func (b *Backend) poll(ctx context.Context, send Answer) {
-	var group errgroup.Group
-	group.SetLimit(atOnce)
+// poll begins to look at all calendars whose time has come.
+func (b *Backend) poll(ctx context.Context, looks *errgroup.Group, send Answer) {
 	for _, at := range b.answers.watch.due(b.answers.server) {
-		group.Go(func() error {
+		looks.Go(func() error {
 			err := b.look(ctx, at, send)
 			if err != nil && ctx.Err() == nil {
 				b.log.Warn("a calendar cannot be looked at for answers", "cause", err)
@@ -68,25 +69,38 @@ func (b *Backend) poll(ctx context.Context, send Answer) {
 			return nil
 		})
 	}
-	_ = group.Wait()
 }
+
+// maxVanished is how many events a user removes at once. When more are gone, and all that there were, it is the server that has lost them:
+// nobody is told.
+const maxVanished = 5
 
 // look looks at one calendar, and at its objects only if it has changed.
 func (b *Backend) look(ctx context.Context, at place, send Answer) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("CalDAV back end panicked (%T)\n%s", p, debug.Stack()) // the value may quote the calendar
-		}
-	}()
+	defer caught(&err)
 	state, err := b.calendarState(ctx, at.path)
 	if err != nil {
 		return err
 	}
-	for _, e := range b.answers.watch.stale(at, state) {
+	stale := b.answers.watch.stale(at, state)
+	var missing []*watched
+	for _, e := range stale {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.lookAt(ctx, e, state, send)
+		found, err := b.lookAt(ctx, e, state, send)
+		switch {
+		case err != nil:
+			b.later(ctx, e, "an event cannot be looked at for its answer", err)
+		case !found:
+			missing = append(missing, e)
+		}
+	}
+	if len(missing) > maxVanished && len(missing) == len(stale) {
+		return errors.New("all events that are watched are gone at once")
+	}
+	for _, e := range missing { // a client that moves an event may remove it first: once more
+		b.answers.watch.update(e, func(e *watched) { e.missing++ })
 	}
 	return nil
 }
@@ -94,7 +108,7 @@ func (b *Backend) look(ctx context.Context, at place, send Answer) (err error) {
 // maxState is in octets. A server whose states are longer has none.
 const maxState = 512
 
-// calendarState is what changes whenever something in the calendar does; "" when the server has no such thing, or the calendar is gone.
+// calendarState is what changes whenever something in the calendar does; "" when the server has no such thing.
 func (b *Backend) calendarState(ctx context.Context, path string) (string, error) {
 	at, err := b.client.resolve(b.client.base, path)
 	if err != nil {
@@ -104,8 +118,6 @@ func (b *Backend) calendarState(ctx context.Context, path string) (string, error
 	switch {
 	case err != nil:
 		return "", err
-	case answer.status == http.StatusNotFound, answer.status == http.StatusGone:
-		return "", nil
 	case answer.status == http.StatusForbidden:
 		return "", forbidden("the user's calendar", answer.body)
 	case answer.status != http.StatusMultiStatus:
