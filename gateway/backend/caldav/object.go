@@ -141,7 +141,9 @@ type written struct {
 	elsewhere *url.URL // an object with this UID, that is to be changed in place of the one written
 }
 
-// store writes the object's new state, nil = removes it, on condition that it is as we read it. IS-BACK-2.
+// store writes the object's new state, nil = removes it, on condition that it is as we read it. IS-BACK-2. The condition is the
+// entity tag, not the Schedule-Tag: that one would let us write over what the user's own client has changed meanwhile (RFC 6638 §3.2.10),
+// and not every server has it.
 func (b *Backend) store(ctx context.Context, o *object, state []byte) (written, error) {
 	r := request{method: http.MethodPut, target: o.url, body: state, header: []string{
 		"Schedule-Reply", "F", // what we write is no answer of the user's (RFC 6638 §8.1)
