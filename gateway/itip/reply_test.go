@@ -18,8 +18,8 @@ var answeredAt = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // Proves: IS-BACK-1, IS-ITIP-4
 func TestReplyOf(t *testing.T) {
 	parties := "\nORGANIZER;CN=Ada;SCHEDULE-STATUS=1.2:" + ada + "\nATTENDEE;CN=\"Bob, B\";RSVP=TRUE;X-NUM=0;PARTSTAT=NEEDS-ACTION:" + bob + "\nATTENDEE:mailto:carol@receiver.example"
-	series := calendar(berlin, "SEQUENCE:3\nSUMMARY;X-A=b:Plan\nDTSTART;TZID=Europe/Berlin:20261125T140000\nDTEND;TZID=Europe/Berlin:20261125T150000\nRRULE:FREQ=DAILY\nEXDATE;TZID=Europe/Berlin:20261126T140000"+parties+
-		"\nCOMMENT:will be late\nX-SECRET:1\nBEGIN:VALARM\nACTION:AUDIO\nTRIGGER:-PT5M\nEND:VALARM",
+	series := calendar(berlin+strings.ReplaceAll(berlin, "Europe/Berlin", "Unused"), "SEQUENCE:3\nSUMMARY;X-A=b:Plan\nDTSTART;TZID=Europe/Berlin:20261125T140000\nDTEND;TZID=Europe/Berlin:20261125T150000\nRRULE:FREQ=DAILY\nEXDATE;TZID=Europe/Berlin:20261126T140000"+parties+
+		"\nCOMMENT:will be late\nCOMMENT;X-CALFED-NOTE=\"20261101T100000Z  mailto:carol@receiver.example\":no\nX-SECRET:1\nBEGIN:VALARM\nACTION:AUDIO\nTRIGGER:-PT5M\nEND:VALARM",
 		"RECURRENCE-ID;TZID=Europe/Berlin:20261129T140000\nDTSTART:20261129T160000Z\nDURATION:PT1H\nSEQUENCE:4"+parties)
 	const first = "UID:u\nSEQUENCE:3\nDTSTART;TZID=Europe/Berlin:20261125T140000\nDTEND;TZID=Europe/Berlin:20261125T150000\nSUMMARY:Plan\n"
 	who := func(partstat string) string {
@@ -65,6 +65,9 @@ func TestReplyOf(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, parts); diff != "" {
 				t.Error(diff)
+			}
+			if n := strings.Count(flat, "BEGIN:VTIMEZONE"); n != strings.Count(flat, "TZID:") || n > 1 || strings.Contains(flat, "Unused") {
+				t.Errorf("zones:\n%s", flat)
 			}
 			m, err := itip.Inspect(got, itip.Limits{}, 0)
 			if err != nil || m.Method != "REPLY" || len(m.Violations) > 0 {

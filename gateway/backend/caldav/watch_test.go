@@ -187,7 +187,7 @@ func strikes(at string) func(string) string {
 // answersOne is an edit: alice answers for one instance, of which a client makes an override.
 func answersOne(partstat, at string) func(string) string {
 	return func(object string) string {
-		master := object[strings.Index(object, "BEGIN:VEVENT"):strings.Index(object, "END:VCALENDAR")]
+		master := object[strings.Index(object, "BEGIN:VEVENT") : strings.Index(object, "END:VEVENT")+len("END:VEVENT\r\n")]
 		one := regexp.MustCompile(`(RRULE|EXDATE)[^\r]*\r\n`).ReplaceAllString(master, "")
 		one = regexp.MustCompile(`DTSTART:\d+T`).ReplaceAllString(one, "RECURRENCE-ID:"+at+"\r\nDTSTART:"+at[:8]+"T")
 		one = regexp.MustCompile(`DTEND:\d+T`).ReplaceAllString(one, "DTEND:"+at[:8]+"T")
@@ -237,6 +237,10 @@ func TestAnswersOfASilentServer(t *testing.T) {
 	q.expect("as before", q.poll())
 	q.stores(func(o string) string { return strings.Replace(o, "SUMMARY:Plan", "SUMMARY:My plan", 1) })
 	q.expect("another title", q.poll())
+	q.stores(func(o string) string {
+		return says("DECLINED")(strings.Replace(o, "SEQUENCE", "STATUS:CANCELLED\r\nSEQUENCE", 1))
+	})
+	q.expect("what does not take place", q.poll())
 	q.counts(4, 0, 0, 1)
 	if log := q.log.String(); log != "" {
 		t.Errorf("logged\n%s", log)
@@ -317,6 +321,14 @@ func (q *quiet) move() {
 	}
 }
 
+// Another event in the place of the one that was invited to is not that one.
+func TestAnswersOfAnotherObject(t *testing.T) {
+	q := newQuiet(t)
+	q.deliver(invitation(0))
+	q.stores(func(o string) string { return says("ACCEPTED")(strings.ReplaceAll(o, uid, "another@sender.example")) })
+	q.expect("another event", append(q.poll(), q.poll()...), "DECLINED/0")
+}
+
 func TestAnswersOfAMovedObject(t *testing.T) {
 	q := newQuiet(t)
 	q.deliver(invitation(0))
@@ -384,6 +396,25 @@ func TestOrganizerChangesWhatIsAnswered(t *testing.T) {
 	}
 }
 
+// An answer for one instance that the organizer's message about another overtakes is told all the same.
+func TestOrganizerChangesAnotherInstance(t *testing.T) {
+	const second, third, added = "20270111T090000Z", "20270118T090000Z", "20270120T090000Z"
+	q := newQuiet(t)
+	q.deliver(weekly(0))
+	q.stores(func(o string) string { return says("ACCEPTED")(answersOne("ACCEPTED", second)(o)) })
+	q.expect("the series is accepted, with an instance of its own", q.poll(), "ACCEPTED/0")
+	q.stores(answersOne("DECLINED", "20270125T090000Z"))
+	q.deliver(meeting("CANCEL", 1, "RECURRENCE-ID:"+third, "DTSTART:"+third))
+	q.expect("declined before", q.poll(), "DECLINED/0 20270125T090000Z")
+	q.deliver(meeting("ADD", 2, "DTSTART:"+added, "DTEND:20270120T100000Z", "SUMMARY:One more"))
+	q.expect("one more", q.poll())
+	q.stores(func(o string) string {
+		at := strings.LastIndex(o, "BEGIN:VEVENT")
+		return o[:at] + says("ACCEPTED")(o[at:])
+	})
+	q.expect("that is accepted", q.poll(), "ACCEPTED/2 "+added)
+}
+
 func TestOrganizerChangesASeries(t *testing.T) {
 	const second, third = "20270111T090000Z", "20270118T090000Z"
 	q := newQuiet(t)
@@ -412,6 +443,8 @@ func TestAnswersThatAreNotTaken(t *testing.T) {
 		q.pass(time.Minute)
 	}
 	q.fail = nil
+	q.pass(-time.Minute)
+	q.expect("too early", q.poll())
 	q.pass(15 * time.Minute)
 	q.expect("the peer is back", q.look(), "ACCEPTED/0")
 	q.stores(says("DECLINED"))
@@ -551,14 +584,61 @@ func TestWatchIsKept(t *testing.T) {
 	if err := q.watch.Load([]byte(first)); err != nil {
 		t.Fatal(err)
 	}
-	q.backend = q.dial("service")
+	q.front = func(_ http.ResponseWriter, r *http.Request) bool {
+		if _, password, _ := r.BasicAuth(); password == "new" {
+			r.SetBasicAuth("gateway", "service")
+		}
+		return false
+	}
+	q.backend = q.dial("new")
 	q.expect("after the restart", q.poll(), "TENTATIVE/0")
 	for _, bad := range []string{"", "[]", `{"version":2}`, "{"} {
 		if q.watch.Load([]byte(bad)) == nil {
 			t.Errorf("loaded %q", bad)
 		}
 	}
+	q.metrics = prometheus.NewRegistry()
+	q.watch = q.newWatch(q.metrics)
 	if err := q.watch.Load([]byte(`{"version":1,"objects":[{"server":"x","path":"https://elsewhere.example/","owner":"mailto:a@b.example","organizer":"mailto:a@b.example","until":"2026-12-01T00:00:00Z"},{}]}`)); err != nil {
+		t.Error(err)
+	}
+	q.counts(0, 0, 0, 0)
+}
+
+// Who forgot what was watched, as a pod does, knows it again when the organizer repeats the message.
+func TestWatchIsLost(t *testing.T) {
+	q := newQuiet(t)
+	q.deliver(invitation(0))
+	q.watch = q.newWatch(nil)
+	q.backend = q.dial("service")
+	q.deliver(invitation(0))
+	q.stores(says("ACCEPTED"))
+	q.expect("accepted", q.poll(), "ACCEPTED/0")
+}
+
+// What ends first makes room.
+func TestWatchIsBounded(t *testing.T) {
+	const most = 10_000
+	var entries []string
+	for i := range most + 2 {
+		entries = append(entries, fmt.Sprintf(`{"server":"s","path":"/%d.ics","uid":"%d","component":"VEVENT","owner":"mailto:a@example.org","organizer":"mailto:b@sender.example",`+
+			`"known":{},"until":%q,"lively":"2026-11-22T12:00:00Z"}`, i, i, start.Add(time.Hour+time.Duration((i+7)%(most+2))*time.Second).Format(time.RFC3339)))
+	}
+	q := newQuiet(t)
+	if err := q.watch.Load([]byte(`{"version":1,"objects":[` + strings.Join(entries, ",") + "]}")); err != nil {
+		t.Fatal(err)
+	}
+	q.counts(0, 0, 0, most)
+	q.deliver(invitation(0)) // has it saved
+	q.counts(0, 0, 0, most)
+	if err := q.watch.Save(func(data []byte) error {
+		for i := range 2 {
+			if strings.Contains(string(data), fmt.Sprintf("/%d.ics", most+2-7+i)) {
+				t.Errorf("%d is watched still", most+2-7+i)
+			}
+		}
+		return nil
+	}); err != nil {
 		t.Error(err)
 	}
 }
@@ -635,7 +715,7 @@ func TestLookWhileAMessageIsWritten(t *testing.T) {
 // A server that has lost what it had, or a calendar as a whole, makes nobody decline; when it is there again, all goes on.
 func TestLostCalendarsRefuseNothing(t *testing.T) {
 	q := newQuiet(t)
-	uids := make([]string, 6)
+	uids := make([]string, 8)
 	for i := range uids {
 		uids[i] = fmt.Sprint("lost-", i)
 		q.deliver(strings.ReplaceAll(invitation(0), "meeting-1@sender.example", uids[i]))
