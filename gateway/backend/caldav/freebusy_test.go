@@ -197,3 +197,47 @@ func TestReadBusy(t *testing.T) {
 		})
 	}
 }
+
+// Who names a principal is asked about through it alone, though our credentials could read more; and only a server whose own answer is right
+// is asked for one.
+//
+// Proves: IS-BACK-5
+func TestBusyIsAskedInOneWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*snapshot.CalDAV)
+		want   string
+		query  bool
+	}{
+		{"principal and bypassACL", func(s *snapshot.CalDAV) { s.FreeBusyPrincipal, s.BypassACL = "/dav/users/bob/", true }, "PROPFIND POST", false},
+		{"SabreDAV", func(s *snapshot.CalDAV) { s.BypassACL = true }, "PROPFIND PROPFIND REPORT REPORT", true},
+		{"DAViCal", func(s *snapshot.CalDAV) { s.BypassACL, s.Profile = true, snapshot.ProfileDAViCal }, "PROPFIND PROPFIND REPORT", false},
+		{"Radicale", func(s *snapshot.CalDAV) { s.BypassACL, s.Profile = true, snapshot.ProfileRadicale }, "PROPFIND PROPFIND REPORT", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t)
+			query, around := false, false
+			f.hook = func(w http.ResponseWriter, r *http.Request, body string) bool {
+				query = query || strings.Contains(body, "free-busy-query")
+				// what floats may be a day away from where the server places it
+				around = around || strings.Contains(body, `start="20270104T000000Z" end="20270108T000000Z"`)
+				if r.Method == http.MethodPost || strings.Contains(body, "free-busy-query") {
+					w.WriteHeader(http.StatusNotFound)
+					return true
+				}
+				return false
+			}
+			if _, err := f.backend(t, tt.change).Deliver(t.Context(), delivery(t, question("alice@example.org"), carol, alice)); err != nil {
+				t.Fatal(err)
+			}
+			var methods []string
+			for _, r := range f.requests() {
+				method, _, _ := strings.Cut(r, " ")
+				methods = append(methods, method)
+			}
+			if got := strings.Join(methods, " "); got != tt.want || query != tt.query || around != strings.Contains(tt.want, "REPORT") {
+				t.Errorf("%s, want %s; free-busy-query: %v; a day on either side: %v", got, tt.want, query, around)
+			}
+		})
+	}
+}

@@ -62,7 +62,7 @@ func TestOrigin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
 			host := strings.TrimPrefix(f.url, "http://")
-			for _, to := range []string{thief.URL + "/x/", "//" + strings.TrimPrefix(thief.URL, "http://") + "/x/", "https://" + host + "/x/", "http://u:p@" + host + "/x/", "mailto:x@example.org", "http://%zz/", "", strings.Repeat("/x", 3000)} {
+			for _, to := range []string{thief.URL + "/x/", "//" + strings.TrimPrefix(thief.URL, "http://") + "/x/", "http://127.0.0.2" + host[strings.IndexByte(host, ':'):] + "/x/", "https://" + host + "/x/", "http://u:p@" + host + "/x/", "mailto:x@example.org", "http://%zz/", "", strings.Repeat("/x", 3000)} {
 				f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool { return place(f, w, r, to) }
 				if to == "" && name == "conflict" {
 					continue // names nothing: a plain 403

@@ -25,6 +25,8 @@ func TestPrincipalTemplate(t *testing.T) {
 		{"/{local}/of/{address}/", "alice@example.org", "/alice/of/alice@example.org/"},
 		{"/dav/users/{local}/", "mailto:a%3Fb%23c@example.org", "/dav/users/a%3Fb%23c/"},
 		{"/dav/users/{local}/", "mailto:a%25b@example.org", "/dav/users/a%25b/"},
+		{"/dav/users/{local}/", "mailto:a/b@example.org", ""},
+		{"/dav/users/{address}/", "mailto:a%2Fb@example.org", ""},
 		{"/dav/users/{local}/", "mailto:.@example.org", ""},
 		{"/dav/users/{local}/", "mailto:..@example.org", ""},
 		{"/dav/users/{local}/", "mailto:%2e%2e@example.org", ""},

@@ -74,8 +74,13 @@ func (q *quiet) newWatch(reg prometheus.Registerer) *caldav.Watch {
 
 func (q *quiet) dial(password string) *caldav.Backend {
 	q.t.Helper()
+	return q.dialAs(snapshot.ProfileDAViCal, password)
+}
+
+func (q *quiet) dialAs(profile snapshot.CalDAVProfile, password string) *caldav.Backend {
+	q.t.Helper()
 	b, err := caldav.New(caldav.Config{
-		Server: snapshot.CalDAV{URL: q.url + "/dav/", Profile: snapshot.ProfileDAViCal, Username: "gateway", Password: password},
+		Server: snapshot.CalDAV{URL: q.url + "/dav/", Profile: profile, Username: "gateway", Password: password},
 		Guard:  netguard.New(netguard.Config{BackendCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}),
 		Watch:  q.watch, UserAgent: "calfed/test", Now: q.now, Log: slog.New(slog.NewTextHandler(q, nil)),
 	})
@@ -744,4 +749,51 @@ func TestLostCalendarsRefuseNothing(t *testing.T) {
 		q.server.Put(alice, u, nil)
 	}
 	q.expect("all but one are removed", append(q.poll(), q.poll()...), slices.Repeat([]string{"DECLINED/0"}, len(uids)-1)...)
+}
+
+// A server that sends its users' answers itself is left to it, and the organizer in her own calendar owes nobody an answer.
+//
+// Proves: IS-BACK-1
+func TestAnswersThatAreNotOurs(t *testing.T) {
+	t.Run("the server sends them", func(t *testing.T) {
+		q := newQuiet(t)
+		q.backend = q.dialAs(snapshot.ProfileSabreDAV, "service")
+		q.deliver(invitation(0))
+		q.counts(0, 0, 0, 0)
+	})
+	t.Run("the organizer's own", func(t *testing.T) {
+		q := newQuiet(t)
+		own := strings.NewReplacer("ORGANIZER:mailto:carol@sender.example", "ORGANIZER:mailto:alice@example.org", "mailto:bob@example.org", "mailto:carol@sender.example")
+		q.server.Put(alice, uid, []byte(own.Replace(asStored(invitation(0)))))
+		q.deliver(ics("METHOD:REPLY", "BEGIN:VEVENT", "UID:"+uid, "DTSTAMP:20261122T110000Z", "ORGANIZER:mailto:alice@example.org",
+			"ATTENDEE;PARTSTAT=ACCEPTED:mailto:carol@sender.example", "END:VEVENT"))
+		q.stores(says("ACCEPTED"))
+		q.expect("accepted", q.poll())
+		q.counts(0, 0, 0, 0)
+	})
+}
+
+// An answer that a message overtakes while it is read is not sent for what the organizer has changed.
+//
+// Proves: IS-BACK-1
+func TestAnswerThatIsOvertaken(t *testing.T) {
+	q := newQuiet(t)
+	q.deliver(invitation(0))
+	q.expect("nothing is answered", q.poll())
+	q.stores(says("ACCEPTED"))
+	changed := false
+	q.front = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || changed {
+			return false
+		}
+		changed = true
+		q.server.ServeHTTP(w, r)
+		q.deliver(strings.Replace(invitation(1), "T100000Z", "T110000Z", 1))
+		return true
+	}
+	q.expect("while the time changes", q.poll())
+	q.expect("nobody has accepted the new time", q.poll())
+	if !changed {
+		t.Error("the object was not read")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,8 @@ func TestWrites(t *testing.T) {
 	told := 0
 	f.hook = func(_ http.ResponseWriter, r *http.Request, body string) bool {
 		if r.Method == http.MethodPut {
-			if len(f.wrote) == 0 || f.wrote[len(f.wrote)-1] != alice.String()+" "+body {
+			want := []string{alice.String() + " " + invitation(told), alice.String() + " " + body} // the message, and what it makes
+			if n := len(f.wrote); n < 2 || !slices.Equal(f.wrote[n-2:], want) {
 				t.Errorf("written before it was told: %q", body)
 			}
 			told++
