@@ -12,9 +12,8 @@ type Outcome int
 
 // The outcomes.
 const (
-	Stored      Outcome = iota // the object changed
+	Stored      Outcome = iota // the object changed; what was cancelled stays in it, so that late messages find it
 	Unchanged                  // older or equal: no change, 2.0 (IS-ITIP-5)
-	Deleted                    // the whole object goes; Apply itself keeps cancelled objects, so that late messages find them
 	NoAuthority                // 3.8
 	Unsupported                // 3.14: THISANDFUTURE, or a method this cannot apply
 	Answer                     // nothing changes; the sender is owed what Refreshed makes of the stored object

@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "write what Apply returns into testdata/apply")
 
 var outcomes = map[itip.Outcome]string{
-	itip.Stored: "Stored", itip.Unchanged: "Unchanged", itip.Deleted: "Deleted", itip.NoAuthority: "NoAuthority", itip.Unsupported: "Unsupported", itip.Answer: "Answer",
+	itip.Stored: "Stored", itip.Unchanged: "Unchanged", itip.NoAuthority: "NoAuthority", itip.Unsupported: "Unsupported", itip.Answer: "Answer",
 }
 
 // The files of testdata/apply are named for the rule they show: what is stored, the message, and what is stored then. Who sends,

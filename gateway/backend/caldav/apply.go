@@ -58,8 +58,6 @@ func (b *Backend) applyFor(ctx context.Context, d *backend.Delivery, to cua.Addr
 				b.echoes.Wrote(to, d.Body)
 				b.echoes.Wrote(to, state)
 			}
-		case itip.Deleted:
-			state = nil
 		default:
 			if outcome == itip.Unchanged && o.body != nil {
 				b.noteAnswers(d, to, o.url, o.body)

@@ -116,9 +116,6 @@ func (s *Store) apply(d *backend.Delivery, user cua.Address) (backend.Result, bo
 	case itip.Stored:
 		s.put(user, uid, object)
 		return r, true
-	case itip.Deleted:
-		s.put(user, uid, nil)
-		return r, true
 	case itip.Unchanged, itip.Answer:
 	case itip.NoAuthority:
 		r.Status = ischedule.StatusNoAuthority
