@@ -236,6 +236,7 @@ func TestParties(t *testing.T) {
 		{"REQUEST: ORGANIZER to ATTENDEEs", "invitation", list(grace, list1, joan), ada, list(grace, joan), list(list1)},
 		{"CANCEL: ORGANIZER to ATTENDEEs", "cancel", list(grace), ada, list(grace), nil},
 		{"REPLY: the ATTENDEE to ORGANIZER", "accepted", list(ada, joan), grace, list(ada), list(joan)},
+		{"REPLY: not to who answers", "accepted", list(grace, ada), grace, list(ada), list(grace)},
 		{"COUNTER: the ATTENDEE to ORGANIZER", "counter", list("ADA@sender.example", ada), grace, list(ada), list("ADA@sender.example")},
 		{"each recipient once", "invitation", list(grace, "GRACE@receiver.example", "grace@RECEIVER.example", list1, list1), ada, list(grace), list("GRACE@receiver.example", list1)},
 	} {

@@ -22,9 +22,13 @@ func TestGuessingIsLimited(t *testing.T) {
 			t.Fatalf("the same wrong token: %d", w.Code)
 		}
 	}
-	blocked := 0
+	blocked, last := 0, ""
 	for i := range 50 {
-		w := serve(h, post(with("Authorization", "Bearer guess-"+strings.Repeat("x", i))))
+		guess := "Bearer guess-" + strings.Repeat("x", i)
+		w := serve(h, post(with("Authorization", guess)))
+		if w.Code == 401 {
+			last = guess
+		}
 		if w.Code == 429 {
 			blocked++
 			if w.Header().Get("Retry-After") == "" {
@@ -34,6 +38,9 @@ func TestGuessingIsLimited(t *testing.T) {
 	}
 	if blocked < 40 {
 		t.Errorf("%d of 50 guesses were refused unseen", blocked)
+	}
+	if w := serve(h, post(with("Authorization", last))); w.Code != 401 {
+		t.Errorf("the last guess again, which costs nothing: %d, want 401", w.Code)
 	}
 	if w := serve(h, post()); w.Code != 429 {
 		t.Errorf("a right guess after many: %d, want 429", w.Code)

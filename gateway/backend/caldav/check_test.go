@@ -46,7 +46,13 @@ func TestTest(t *testing.T) {
 	if d := cmp.Diff(want, run(f, b)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+	raced := false
 	f.hook = func(w http.ResponseWriter, r *http.Request, _ string) bool { // a server that heeds no condition
+		if r.Method == http.MethodDelete && !raced { // but that one, once
+			raced = true
+			w.WriteHeader(http.StatusPreconditionFailed)
+			return true
+		}
 		if r.Method == http.MethodPut && r.Header.Get("If-Match") != "" {
 			w.WriteHeader(http.StatusNoContent)
 			return true

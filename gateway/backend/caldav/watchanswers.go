@@ -49,9 +49,9 @@ func (a *answers) hold(owner cua.Address, uid string) (release func()) {
 	return a.watch.hold(keyOf(a.server, owner, uid))
 }
 
-// noteAnswers watches what a message of an organizer made of a user's object; nothing of it when there is nothing to answer any more.
+// noteAnswers watches what a message of an organizer, the only one that reaches anybody else, made of a user's object; nothing of it when there is nothing to answer any more.
 func (b *Backend) noteAnswers(d *backend.Delivery, to cua.Address, at *url.URL, state []byte) {
-	if b.answers.watch == nil || !itip.OrganizerSends(d.Message.Method) || to.Equal(d.Message.Organizer) {
+	if b.answers.watch == nil || to.Equal(d.Message.Organizer) {
 		return
 	}
 	w, key := b.answers.watch, keyOf(b.answers.server, to, d.Message.UID)

@@ -66,6 +66,24 @@ func TestRecipientsThatTheSmarthostDoesNotTakeNow(t *testing.T) {
 	}
 }
 
+// TestASmarthostThatCloses is asked no more, and the client comes again with everybody.
+//
+// Proves: IS-SUB-2
+func TestASmarthostThatCloses(t *testing.T) {
+	r := newRig(t)
+	r.relay.say(&smarthost.Error{Temporary: true, Code: 421, Text: "closing", Recipient: "cleo@far.example"})
+	send := func() error {
+		return r.send("one", "anna@example.org", []string{"bob@peer.example", "cleo@far.example"}, plainMail)
+	}
+	if err := send(); code(err) != 451 || taken(r) != nil {
+		t.Errorf("%v, taken %q", err, taken(r))
+	}
+	check(t, send())
+	if got := taken(r); !slices.Equal(got, []string{"bob@peer.example cleo@far.example"}) {
+		t.Errorf("again %q", got)
+	}
+}
+
 // taken are the recipients of each transaction that the smarthost took.
 func taken(r *rig) (out []string) {
 	for _, m := range r.relay.sent() {

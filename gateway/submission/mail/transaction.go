@@ -33,7 +33,7 @@ type recipient struct {
 // actingFor returns the submitter that may act for domain, or nil.
 func (t *transaction) actingFor(domain string) *submission.Acting {
 	for i := range t.acting {
-		if domain != "" && t.acting[i].Domain.Name == domain {
+		if t.acting[i].Domain.Name == domain { // which is never ""
 			return &t.acting[i]
 		}
 	}
