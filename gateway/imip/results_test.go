@@ -21,6 +21,7 @@ func TestAuthenticationResults(t *testing.T) {
 		{"dkim=pass by header.i", []string{me + "dkim=pass header.i=@mail.sender.example"}, "", byDKIM},
 		{"dkim=pass, and no record for dmarc", []string{me + "dkim=pass header.d=mail.sender.example; dmarc=none header.from=sender.example"}, "", byDKIM},
 		{"dkim=pass of a subdomain, strict", []string{me + "dkim=pass header.d=mail.sender.example"}, strict, no},
+		{"dkim=fail", []string{me + "dkim=fail header.d=sender.example"}, "", no},
 		{"dkim=pass of another", []string{me + "dkim=pass header.d=evil.example"}, "", no},
 		{"dmarc=pass of another", []string{me + "dmarc=pass header.from=evil.example"}, "", no},
 		{"dmarc=pass of nobody", []string{me + "dmarc=pass"}, "", no},

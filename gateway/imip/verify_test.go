@@ -94,6 +94,7 @@ func TestSignaturesProveTheSender(t *testing.T) {
 	}
 }
 
+// Proves: IS-SUB-2
 func TestShortRSAKeysProveNothing(t *testing.T) {
 	t.Setenv("GODEBUG", "rsa1024min=0")
 	keys["rsa512"] = rsaKey(512)
@@ -106,6 +107,8 @@ func TestShortRSAKeysProveNothing(t *testing.T) {
 
 // Whoever puts another boundary on somebody's signed mail makes other parts of it. Many sign no Content-Type: their mail counts
 // when it could not have been anything else.
+//
+// Proves: IS-SUB-2
 func TestContentTypeCannotBeExchanged(t *testing.T) {
 	const from = "From: ada@sender.example\r\nMIME-Version: 1.0\r\n"
 	unsigned := names("From", "MIME-Version")
@@ -148,6 +151,8 @@ func TestContentTypeCannotBeExchanged(t *testing.T) {
 }
 
 // Sender counts in place of From (RFC 6047 §3), if a signature covers it.
+//
+// Proves: IS-SUB-2
 func TestSender(t *testing.T) {
 	other := replaced(invitation(t), "\"Ada Lovelace\" <ada@sender.example>", "<assistant@evil.example>")
 	withSender := append([]byte("Sender: ada@sender.example\r\n"), other...)
@@ -173,6 +178,8 @@ func TestSender(t *testing.T) {
 }
 
 // Where DNS does not answer, nothing is decided; a stranger cannot make us wait for his.
+//
+// Proves: IS-SUB-2
 func TestDNSThatDoesNotAnswer(t *testing.T) {
 	for _, tt := range []struct{ rule, fail, domain, want string }{
 		{"the key", "ed._domainkey.sender.example", "sender.example", "transient"},
@@ -205,6 +212,7 @@ func TestDNSThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// Proves: IS-SUB-2
 func TestSignaturesThatBeginOrEndElsewhere(t *testing.T) {
 	v, _ := world(t)
 	mail := signed(t, invitation(t), "sender.example", "ed", "ed", func(o *dkim.SignOptions) { o.Expiration = time.Now().Add(time.Hour) })

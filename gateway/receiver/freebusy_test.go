@@ -97,6 +97,22 @@ func TestFreeBusyAnswer(t *testing.T) {
 	}
 }
 
+// What a back end says of somebody else is no answer.
+//
+// Proves: IS-BACK-5
+func TestFreeBusyOfAnother(t *testing.T) {
+	w := newWorld(t)
+	w.gw.answer = func(ctx context.Context, d *backend.Delivery) ([]backend.Result, error) {
+		out, err := talkative(ctx, d)
+		out[0].CalendarData = []byte(crlf(strings.Replace(busyAnswer, "mailto:guest@", "mailto:amy@", 1)))
+		return out, err
+	}
+	resp := w.do(question(t, "1", "20261125T000000Z", "20261126T000000Z", guest).request(t))
+	if body := readAll(t, resp); resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "FREEBUSY") {
+		t.Errorf("%d\n%s", resp.StatusCode, body)
+	}
+}
+
 // calendarData is the calendar-data of each recipient.
 func calendarData(t *testing.T, resp *http.Response) map[string]string {
 	t.Helper()

@@ -102,6 +102,11 @@ func TestFallback(t *testing.T) {
 			}},
 		{name: "the receiver refuses", receiver: receiver("cal.peer.example"), want: "3.8",
 			post: func(posted) (*discovery.Answer, error) { return &discovery.Answer{Status: 403}, nil }},
+		{name: "an Originator without mail", err: noService, want: "5.2",
+			edit: func(s *sender.Submission) {
+				s.Request.Originator = cua.MustParse("https://example.org/alice")
+				s.Request.Body = bytes.Replace(s.Request.Body, []byte("mailto:alice@example.org"), []byte("https://example.org/alice"), 1)
+			}},
 		{name: "a recipient without mail", to: "https://peer.example/bob", err: noService, want: "5.2"},
 		{name: "a policy refuses", to: "mailto:bob@enemy.example", err: noService, want: "3.8"},
 		{name: "the Originator's own domain", to: "mailto:carol@example.org", err: noService, want: "5.2"},

@@ -237,6 +237,8 @@ func sendFails(t testing.TB, c *smarthost.Client, e *smarthost.Envelope, mail []
 }
 
 // What cannot work is refused when the client is made.
+//
+// Proves: IS-SUB-2
 func TestNewRefuses(t *testing.T) {
 	good := snapshot.SMTPServer{Host: "mail.example", Port: 587, TLS: snapshot.SMTPStartTLS, Username: "u", Password: "hidden"}
 	for name, change := range map[string]func(*snapshot.SMTPServer) string{

@@ -250,7 +250,7 @@ func TestDefaultCalendar(t *testing.T) {
 
 // What cannot work is refused at once, without telling credentials.
 //
-// Proves: IS-BACK-3
+// Proves: IS-BACK-1, IS-BACK-3
 func TestNew(t *testing.T) {
 	for _, server := range []snapshot.CalDAV{
 		{URL: "https://u:secret@cal.example/", Profile: snapshot.ProfileCyrus},

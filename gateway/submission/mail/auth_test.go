@@ -126,7 +126,7 @@ func (c *loginClient) Next(challenge []byte) ([]byte, error) {
 
 // TestGuessingEnds: three wrong passwords end the connection, and a throttled source hears how long to wait.
 //
-// Proves: IS-SUB-1
+// Proves: IS-SUB-1, IS-SUB-2
 func TestGuessingEnds(t *testing.T) {
 	r := newRig(t)
 	w := r.raw()

@@ -107,7 +107,7 @@ func TestWhatBecomesOfAMail(t *testing.T) {
 
 // TestOutcomesOfRecipients: by its request-status a recipient is done, goes to the smarthost, or is reported to the sender.
 //
-// Proves: IS-SUB-2, IS-SUB-3, IS-SEND-7
+// Proves: IS-CAP-6, IS-SEND-7, IS-SUB-2, IS-SUB-3
 func TestOutcomesOfRecipients(t *testing.T) {
 	const done, byMail, report = "done", "mail", "report"
 	for status, want := range map[string]string{
