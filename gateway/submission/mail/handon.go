@@ -89,7 +89,7 @@ func (d *delivery) notify(ctx context.Context) *smtp.SMTPError {
 	var told []*recipient
 	for _, r := range d.in(refused) {
 		o := d.attempt.of(r)
-		if d.from == "" || len(r.notify) > 0 && !slices.Contains(r.notify, string(smtp.DSNNotifyFailure)) {
+		if len(r.notify) > 0 && !slices.Contains(r.notify, string(smtp.DSNNotifyFailure)) {
 			o.state = unreported
 			continue
 		}
@@ -100,7 +100,7 @@ func (d *delivery) notify(ctx context.Context) *smtp.SMTPError {
 		return nil
 	}
 	text, err := imip.ComposeReport(report)
-	if err != nil { // the sender has no address that could be told
+	if err != nil { // the sender has no address that could be told, or is the null one
 		d.reason, d.cause = "report", err
 		for _, r := range told {
 			d.attempt.of(r).state = unreported
