@@ -11,6 +11,7 @@ import (
 
 	"github.com/calfed/calfed/gateway"
 	"github.com/calfed/calfed/gateway/backend/caldav/caldavtest"
+	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -30,16 +31,9 @@ func silentOffice(t *testing.T, domain, user string) (*office, *fast) {
 	}), clock
 }
 
-// A user of a calendar server that sends nothing answers by storing: the organizer has it, over a change of the configuration, too.
-//
-// Proves: IS-BACK-1, IS-SUB-3
-func TestAnswersAreReadFromTheCalendar(t *testing.T) {
-	a := newOffice(t, "a.example", "anna")
-	b, clock := silentOffice(t, "b.example", "bert")
-	a.run()
-	b.run()
-	meet(t, a, b)
-	a.put(t, strings.ReplaceAll(fmt.Sprintf(`BEGIN:VCALENDAR
+// standup is an invitation of anna's for bert.
+func standup() string {
+	return strings.ReplaceAll(fmt.Sprintf(`BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//test//EN
 BEGIN:VEVENT
@@ -54,7 +48,19 @@ ATTENDEE;PARTSTAT=ACCEPTED:mailto:anna@a.example
 ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:bert@b.example
 END:VEVENT
 END:VCALENDAR
-`, time.Now().UTC().Format("20060102T150405Z")), "\n", "\r\n"))
+`, time.Now().UTC().Format("20060102T150405Z")), "\n", "\r\n")
+}
+
+// A user of a calendar server that sends nothing answers by storing: the organizer has it, over a change of the configuration, too.
+//
+// Proves: IS-BACK-1, IS-SUB-3
+func TestAnswersAreReadFromTheCalendar(t *testing.T) {
+	a := newOffice(t, "a.example", "anna")
+	b, clock := silentOffice(t, "b.example", "bert")
+	a.run()
+	b.run()
+	meet(t, a, b)
+	a.put(t, standup())
 	says := func(was, is string) {
 		t.Helper()
 		b.put(t, strings.Replace(b.object(), "PARTSTAT="+was, "PARTSTAT="+is, 1))
@@ -97,4 +103,23 @@ END:VCALENDAR
 	if n := other.metric("calfed_caldav_watched_objects"); n != "1" {
 		t.Errorf("%q objects are watched after the restart", n)
 	}
+}
+
+// An attendee who has lost a meeting gets it back by asking, though we have just written the same into the organizer's calendar.
+//
+// Proves: IS-SUB-3
+func TestRefreshIsAnswered(t *testing.T) {
+	a, b := newOffice(t, "a.example", "anna"), newOffice(t, "b.example", "bert")
+	a.run()
+	b.run()
+	meet(t, a, b)
+	a.put(t, standup())
+	b.put(t, strings.Replace(b.object(), "PARTSTAT=NEEDS-ACTION;RSVP=TRUE", "PARTSTAT=ACCEPTED", 1))
+	eventually(t, "the acceptance is in the organizer's copy", func() bool { return accepted.MatchString(a.object()) })
+	b.calendars.Put(b.user, "series@example", nil)
+	check(t, b.schedule(t.Context(), caldavtest.Message{Originator: b.user, Recipients: []cua.Address{a.user}, Body: []byte(strings.Join([]string{
+		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "METHOD:REFRESH", "BEGIN:VEVENT", "UID:series@example", "DTSTAMP:20261122T110000Z",
+		"ORGANIZER:mailto:anna@a.example", "ATTENDEE:mailto:bert@b.example", "END:VEVENT", "END:VCALENDAR", "",
+	}, "\r\n"))}))
+	eventually(t, "the attendee has the meeting again", func() bool { return accepted.Match(b.calendars.Object(b.user, "series@example")) })
 }
