@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,9 +118,25 @@ func TestRefreshIsAnswered(t *testing.T) {
 	b.put(t, strings.Replace(b.object(), "PARTSTAT=NEEDS-ACTION;RSVP=TRUE", "PARTSTAT=ACCEPTED", 1))
 	eventually(t, "the acceptance is in the organizer's copy", func() bool { return accepted.MatchString(a.object()) })
 	b.calendars.Put(b.user, "series@example", nil)
-	check(t, b.schedule(t.Context(), caldavtest.Message{Originator: b.user, Recipients: []cua.Address{a.user}, Body: []byte(strings.Join([]string{
-		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "METHOD:REFRESH", "BEGIN:VEVENT", "UID:series@example", "DTSTAMP:20261122T110000Z",
-		"ORGANIZER:mailto:anna@a.example", "ATTENDEE:mailto:bert@b.example", "END:VEVENT", "END:VCALENDAR", "",
-	}, "\r\n"))}))
+	refresh := func() {
+		t.Helper()
+		check(t, b.schedule(t.Context(), caldavtest.Message{Originator: b.user, Recipients: []cua.Address{a.user}, Body: []byte(strings.Join([]string{
+			"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "METHOD:REFRESH", "BEGIN:VEVENT", "UID:series@example", "DTSTAMP:20261122T110000Z",
+			"ORGANIZER:mailto:anna@a.example", "ATTENDEE:mailto:bert@b.example", "END:VEVENT", "END:VCALENDAR", "",
+		}, "\r\n"))}))
+	}
+	refresh()
 	eventually(t, "the attendee has the meeting again", func() bool { return accepted.Match(b.calendars.Object(b.user, "series@example")) })
+
+	// from now on the attendee's gateway cannot be reached
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	a.snap.Policies[0].Outbound.Endpoint = "https://" + ln.Addr().String() + "/"
+	check(t, ln.Close())
+	check(t, a.Apply(a.snap))
+	b.seen()
+	refresh()
+	if diff := cmp.Diff([]string{"REFRESH 5.1"}, b.seen()); diff != "" {
+		t.Errorf("an answer that cannot be sent is not told: %s", diff)
+	}
 }
