@@ -164,20 +164,9 @@ func (c *client) resolve(from *url.URL, href string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("calendar server gives an href that cannot be read")
 	}
-	if u.Scheme != c.base.Scheme || !strings.EqualFold(u.Hostname(), c.base.Hostname()) || port(u) != port(c.base) || u.User != nil || u.Opaque != "" {
+	if !backend.SameOrigin(c.base, u) {
 		return nil, errors.New("calendar server points to another origin")
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
-}
-
-func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
-		return p
-	case u.Scheme == "https":
-		return "443"
-	default:
-		return "80"
-	}
 }

@@ -130,19 +130,8 @@ func redirect(from *url.URL, resp *http.Response) (*url.URL, error) {
 	if err != nil || resp.Header.Get("Location") == "" {
 		return nil, errors.New("calendar server redirects without a readable Location")
 	}
-	if to.Scheme != from.Scheme || !strings.EqualFold(to.Hostname(), from.Hostname()) || port(to) != port(from) || to.User != nil {
+	if !backend.SameOrigin(from, to) {
 		return nil, errors.New("calendar server redirects to another host")
 	}
 	return to, nil
-}
-
-func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
-		return p
-	case u.Scheme == "https":
-		return "443"
-	default:
-		return "80"
-	}
 }
