@@ -9,8 +9,11 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:resource:scope=Namespaced,shortName=dkey,categories=calfed
 // +kubebuilder:printcolumn:name="Domain",type=string,JSONPath=`.spec.domain`
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.spec.source.type`
-// +kubebuilder:printcolumn:name="Selector",type=string,JSONPath=`.spec.source.imported.selector`
+// +kubebuilder:printcolumn:name="Selector",type=string,JSONPath=`.status.activeSelector`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Rotation",type=date,JSONPath=`.status.nextRotation`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type DKIMKey struct {
 	metav1.TypeMeta `json:",inline"`
@@ -35,8 +38,9 @@ type DKIMKeyList struct {
 
 // DKIMKeySpec is what a key shall be.
 type DKIMKeySpec struct {
-	// Domain is what the signatures speak for (d=).
+	// Domain is what the signatures speak for (d=). It cannot be changed.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the domain cannot be changed: create another DKIMKey for the new one"
 	Domain DomainName `json:"domain"`
 
 	// ServiceType is what the published record lets the key sign: Any, e-mail included, or ISchedule alone. Some receivers,
@@ -47,7 +51,21 @@ type DKIMKeySpec struct {
 	// Source is where the key comes from.
 	// +required
 	Source KeySource `json:"source"`
+
+	// Revoked are selectors whose keys must not be believed any more: they sign nothing from now on, and their records say
+	// that they are revoked (an empty p=).
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	Revoked []Selector `json:"revoked,omitempty"`
 }
+
+// Selector names a key of a domain (RFC 6376 §3.1).
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="must be DNS labels in lower case: letters, digits and hyphens, such as cal2026"
+type Selector string
 
 // ServiceType is what a key may sign.
 //
@@ -62,49 +80,40 @@ const (
 
 // KeySourceType is where a key comes from.
 //
-// +kubebuilder:validation:Enum=Imported
+// +kubebuilder:validation:Enum=Imported;Generated
 type KeySourceType string
 
-// KeyImported is a key that was made elsewhere and lies in a Secret.
-const KeyImported KeySourceType = "Imported"
+// The sources of keys.
+const (
+	KeyImported  KeySourceType = "Imported"  // made elsewhere, and lies in a Secret
+	KeyGenerated KeySourceType = "Generated" // made and rotated by the operator
+)
 
 // KeySource is where a key comes from: one member, named by type.
 //
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Imported') == has(self.imported)",message="type Imported needs the member imported with the selector and the secretRef of the private key"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Generated') == has(self.generated)",message="type Generated needs the member generated, which may be empty: generated: {}"
 type KeySource struct {
-	// Type is Imported.
+	// Type is Imported or Generated.
 	// +required
 	Type KeySourceType `json:"type"`
 
 	// Imported is a key that was made elsewhere.
 	// +optional
 	Imported *ImportedKey `json:"imported,omitempty"`
+
+	// Generated is a key that the operator makes, publishes and rotates. Standalone mode knows none.
+	// +optional
+	Generated *GeneratedKey `json:"generated,omitempty"`
 }
 
 // ImportedKey is a key that was made elsewhere and lies in a Secret.
 type ImportedKey struct {
-	// Selector under which the public key is published (s=).
+	// Selector under which the public key is published (s=). A selector is never used for another key.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="must be DNS labels in lower case: letters, digits and hyphens, such as cal2026"
-	Selector string `json:"selector"`
+	Selector Selector `json:"selector"`
 
 	// SecretRef names the private key: PEM, PKCS#8 or PKCS#1, RSA from 1024 to 4096 bits or Ed25519.
 	// +required
 	SecretRef SecretKeyRef `json:"secretRef"`
-}
-
-// DKIMKeyStatus is what was seen of a key.
-type DKIMKeyStatus struct {
-	// ObservedGeneration is the generation that the conditions speak of; -1 before any was seen.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// Conditions of the key.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

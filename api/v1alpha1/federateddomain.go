@@ -11,6 +11,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Gateway",type=string,JSONPath=`.spec.gatewayRef.name`
 // +kubebuilder:printcolumn:name="Backend",type=string,JSONPath=`.spec.backend.type`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Discoverable",type=string,JSONPath=`.status.conditions[?(@.type=="Discoverable")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type FederatedDomain struct {
 	metav1.TypeMeta `json:",inline"`
@@ -76,6 +79,10 @@ type FederatedDomainSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Submitters []Submitter `json:"submitters,omitempty"`
+
+	// Publish writes the domain's DNS records. Absent means that they are set by hand: status.records shows them.
+	// +optional
+	Publish *Publish `json:"publish,omitempty"`
 }
 
 // Signing is how messages of a domain are signed.
@@ -124,17 +131,3 @@ type FallbackType string
 
 // FallbackIMIP sends invitations and answers by mail (RFC 6047).
 const FallbackIMIP FallbackType = "IMIP"
-
-// FederatedDomainStatus is what was seen of a domain.
-type FederatedDomainStatus struct {
-	// ObservedGeneration is the generation that the conditions speak of; -1 before any was seen.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// Conditions of the domain.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-}

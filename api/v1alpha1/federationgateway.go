@@ -7,10 +7,15 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
 // +kubebuilder:resource:scope=Namespaced,shortName=fgw,categories=calfed
 // +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.host`
+// +kubebuilder:printcolumn:name="Domains",type=integer,JSONPath=`.status.attachedDomains`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0]`,priority=1
 // +kubebuilder:printcolumn:name="Default",type=string,JSONPath=`.spec.defaultPolicy`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type FederationGateway struct {
 	metav1.TypeMeta `json:",inline"`
@@ -34,6 +39,8 @@ type FederationGatewayList struct {
 }
 
 // FederationGatewaySpec is what a gateway shall be.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || !has(self.autoscaling)",message="set replicas or autoscaling, not both: the autoscaler decides how many pods there are"
 type FederationGatewaySpec struct {
 	// Host is the name other organisations reach the gateway by: the target of the SRV records, and a name in the
 	// certificate.
@@ -67,15 +74,52 @@ type FederationGatewaySpec struct {
 	// Submission is how local systems hand the gateway mail, and where mail leaves it.
 	// +optional
 	Submission *Submission `json:"submission,omitempty"`
+
+	// AllowedDomains says which FederatedDomains may attach to the gateway: one that any entry allows. Absent means those of
+	// the gateway's namespace, whatever their name, without proof.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	AllowedDomains []AllowedDomains `json:"allowedDomains,omitempty"`
+
+	// Replicas is the number of gateway pods. Absent means 2. It has no effect outside of a cluster, like all fields below.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// Autoscaling lets the number of pods follow their use of CPU. It takes the place of replicas.
+	// +optional
+	Autoscaling *Autoscaling `json:"autoscaling,omitempty"`
+
+	// Exposure is how other organisations reach the pods.
+	// +optional
+	Exposure *Exposure `json:"exposure,omitempty"`
+
+	// NetworkPolicy bounds who the pods talk with.
+	// +optional
+	NetworkPolicy *NetworkPolicy `json:"networkPolicy,omitempty"`
+
+	// PodTemplate adds to the gateway pods.
+	// +optional
+	PodTemplate *PodTemplate `json:"podTemplate,omitempty"`
+
+	// Monitoring is for clusters with the Prometheus Operator, where the gateway gets a ServiceMonitor and a PrometheusRule.
+	// +optional
+	Monitoring *Monitoring `json:"monitoring,omitempty"`
 }
 
 // TLSType is where a certificate comes from.
 //
-// +kubebuilder:validation:Enum=Secret
+// +kubebuilder:validation:Enum=Secret;CertManager
 type TLSType string
 
-// TLSSecret takes the certificate from a Secret of type kubernetes.io/tls.
-const TLSSecret TLSType = "Secret"
+// The sources of certificates.
+const (
+	TLSSecret      TLSType = "Secret"      // a Secret of type kubernetes.io/tls
+	TLSCertManager TLSType = "CertManager" // a Certificate of cert-manager, made and owned by the operator
+)
 
 // Switch turns something on or off.
 //
@@ -91,14 +135,19 @@ const (
 // GatewayTLS is the TLS side of the public listener.
 //
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Secret') == has(self.secret)",message="type Secret needs the member secret with the name of a kubernetes.io/tls Secret"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'CertManager') == has(self.certManager)",message="type CertManager needs the member certManager with the issuerRef"
 type GatewayTLS struct {
-	// Type is Secret.
+	// Type is Secret or CertManager.
 	// +required
 	Type TLSType `json:"type"`
 
 	// Secret of type kubernetes.io/tls with the certificate chain (tls.crt) and its key (tls.key).
 	// +optional
 	Secret *SecretRef `json:"secret,omitempty"`
+
+	// CertManager asks cert-manager for a certificate for the host; it lies in the Secret {gateway}-tls.
+	// +optional
+	CertManager *CertManager `json:"certManager,omitempty"`
 
 	// SessionTickets can be Disabled for clients that hang on TLS 1.3 session tickets, as Cyrus IMAP does when it
 	// connects to a gateway. Absent means Enabled.
@@ -229,18 +278,4 @@ type Limits struct {
 	// KeyLookupsPerSource is how often messages of one source may cause a look-up of a key. Absent means 5/s.
 	// +optional
 	KeyLookupsPerSource Rate `json:"keyLookupsPerSource,omitempty"`
-}
-
-// FederationGatewayStatus is what was seen of a gateway.
-type FederationGatewayStatus struct {
-	// ObservedGeneration is the generation that the conditions speak of; -1 before any was seen.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// Conditions of the gateway.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

@@ -54,13 +54,20 @@ type BundleRef struct {
 	Key string `json:"key"`
 }
 
-// GatewayRef names a FederationGateway in the namespace of the object.
+// GatewayRef names a FederationGateway. One in another namespace must let the domain attach (its spec.allowedDomains); the
+// domain's signing keys and back-end credentials are then handed to that namespace.
 type GatewayRef struct {
 	// Name of the FederationGateway.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
+
+	// Namespace of the FederationGateway. Absent means that of the object.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // KeyRef names a DKIMKey in the namespace of the object.

@@ -32,6 +32,11 @@ type Input struct {
 	LeftOut    []Object        // exist, and could not be read: what refers to them does not call them missing
 	Prior      CapabilityState // of the last compile; zero the first time
 	Now        time.Time       // for the first capability serial, and to see what has expired
+	// Namespaces are those of the objects, with their labels (allowedDomains.selector). One that is not in it has no labels.
+	Namespaces []corev1.Namespace
+	// TrustOwners takes every domain for proven, where proof is required: standalone mode, in which whoever writes the files is
+	// the owner. Otherwise the condition OwnershipProven of the FederatedDomain counts.
+	TrustOwners bool
 }
 
 // Object names an object of any kind.

@@ -43,7 +43,7 @@ func (c *compiler) indexKeys(keys []v1alpha1.DKIMKey) {
 		if source == nil {
 			continue
 		}
-		name := strings.ToLower(source.Selector + "._domainkey." + string(k.object.Spec.Domain))
+		name := strings.ToLower(string(source.Selector) + "._domainkey." + string(k.object.Spec.Domain))
 		if first, taken := claimed[name]; taken {
 			k.winner = &first.meta
 			continue
@@ -77,7 +77,7 @@ func (c *compiler) compileKey(k *signingKey) *snapshot.Key {
 		return nil
 	}
 	at = at.to("source").to("imported")
-	selector, err := cua.Domain(source.Selector) // labels of the same form
+	selector, err := cua.Domain(string(source.Selector)) // labels of the same form
 	if err != nil {
 		at.to("selector").error(v1alpha1.ReasonInvalidValue, "%q is no selector: letters, digits and hyphens", source.Selector)
 	}
