@@ -6,7 +6,7 @@ FUZZTIME ?= 1m
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fuzz generate verify demo conformance interop interop-deps bench image clean
+.PHONY: help build test lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,10 +46,15 @@ generate: bin/controller-gen ## Regenerate deepcopy code and CRDs
 verify: generate ## Fail when generated files or go.mod are stale
 	go mod tidy
 	go -C hack/tools mod tidy
-	@git diff --exit-code -- api config/crd go.mod go.sum hack/tools || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
+	go -C hack/deploytools mod tidy
+	@git diff --exit-code -- api config/crd go.mod go.sum hack/tools hack/deploytools || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
 
 image: ## Build the container image (needs a container engine; see Dockerfile)
 	docker build --build-arg VERSION=$(VERSION) -t calfed:$(VERSION) .
+
+deploytools: ## Build helm and kustomize into Go's cache: three minutes, once
+	go -C hack/deploytools tool -n helm
+	go -C hack/deploytools tool -n kustomize
 
 clean: ## Remove bin/
 	rm -rf bin
