@@ -31,7 +31,7 @@ func newSigner(d *snapshot.Domain) signerFunc {
 	})
 }
 
-// SigningKey is the key that signs for a domain.
+// SigningKey is the key that signs for a domain: one of its active ones.
 //
 // The first RSA key signs, else the first of any kind: OpenDKIM up to 2.11, and with it Cyrus, knows rsa-sha256 only,
 // nothing in discovery tells what a peer can verify, and some take the first of two DKIM-Signature fields for the
@@ -43,6 +43,9 @@ func SigningKey(d *snapshot.Domain) (*snapshot.Key, crypto.Signer, error) {
 	)
 	for i := range d.Signing.Keys {
 		k := &d.Signing.Keys[i]
+		if !k.Signs() {
+			continue
+		}
 		private, err := dkim.ParsePrivateKey(k.Private)
 		if err != nil {
 			return nil, nil, fmt.Errorf("key %s: %w", k.Source, err)

@@ -73,7 +73,7 @@ func full() *snapshot.Snapshot {
 		Domains: []snapshot.Domain{{
 			Name: "example.org", Source: "default/example-org",
 			Signing: snapshot.Signing{
-				Keys:   []snapshot.Key{{Source: "default/key", Domain: "example.org", Selector: "cal", Private: []byte("private"), Record: "v=DKIM1; p=x"}},
+				Keys:   []snapshot.Key{{Source: "default/key", Domain: "example.org", Selector: "cal", State: snapshot.KeyStandby, Private: []byte("private"), Record: "v=DKIM1; p=x"}},
 				Lookup: []string{"dns/txt"}, Lifetime: 10 * time.Minute, Mail: true,
 			},
 			Backend: backend, FreeBusyBackend: &backend, Fallback: snapshot.FallbackIMIP,

@@ -148,14 +148,28 @@ type Signing struct {
 	Mail     bool          `json:"mail,omitempty"`     // the keys also sign the iMIP mail that we write (RFC 6376)
 }
 
+// KeyState says what a key is there for.
+type KeyState string
+
+// The states. All records are published, /.well-known/domainkey serves them all; active keys alone sign.
+const (
+	KeyActive  KeyState = ""
+	KeyStandby KeyState = "Standby" // published before or after its time: without a private key
+	KeyRevoked KeyState = "Revoked" // published with an empty p= (RFC 6376 §3.6.1)
+)
+
 // Key is a signing key that is active or published.
 type Key struct {
-	Source   string `json:"source"` // namespace/name of the DKIMKey
-	Domain   string `json:"domain"`
-	Selector string `json:"selector"`
-	Private  []byte `json:"private"` // PEM
-	Record   string `json:"record"`  // what is published (dns/txt, http/well-known)
+	Source   string   `json:"source"` // namespace/name of the DKIMKey
+	Domain   string   `json:"domain"`
+	Selector string   `json:"selector"`
+	State    KeyState `json:"state,omitempty"`
+	Private  []byte   `json:"private,omitempty"` // PEM; of active keys
+	Record   string   `json:"record"`            // what is published (dns/txt, http/well-known)
 }
+
+// Signs says whether messages are signed with the key.
+func (k *Key) Signs() bool { return k.State == KeyActive }
 
 // BackendType is the discriminator of Backend.
 type BackendType string

@@ -59,7 +59,7 @@ func (v *domainValidator) signing(d *Domain) error {
 	if l := d.Signing.Lifetime; l < 0 {
 		return wrong("lifetime", "must not be negative")
 	}
-	if d.Signing.Mail && len(d.Signing.Keys) == 0 {
+	if d.Signing.Mail && !slices.ContainsFunc(d.Signing.Keys, func(k Key) bool { return k.Signs() }) {
 		return wrong("mail", "there is no key to sign with")
 	}
 	return at("lookup", checkMethods(d.Signing.Lookup))
@@ -75,16 +75,40 @@ func (v *domainValidator) key(d *Domain, k *Key) error {
 	if err := checkDomain(k.Selector); err != nil { // labels of the same form, RFC 6376 §3.1
 		return at("selector", err)
 	}
-	public, err := v.public(k.Private)
-	if err != nil {
-		return at("private", err)
+	if err := v.record(d, k); err != nil {
+		return err
+	}
+	name := keyName{k.Domain, k.Selector}
+	if other, taken := v.records[name]; taken && other != k.Record {
+		return wrong("selector", "%q of %q has another record elsewhere", k.Selector, k.Domain)
+	}
+	v.records[name] = k.Record
+	return nil
+}
+
+// record checks that what is published says what the key's state is and, of a key that signs, is its public half.
+func (v *domainValidator) record(d *Domain, k *Key) error {
+	switch k.State {
+	case KeyActive, KeyStandby, KeyRevoked:
+	default:
+		return wrong("state", "%q is none of a key of this version", k.State)
 	}
 	record, err := dkim.ParseRecord(k.Record)
 	if err != nil {
 		return at("record", err)
 	}
-	if record.Revoked {
+	switch {
+	case record.Revoked && k.State != KeyRevoked:
 		return wrong("record", "the key is revoked")
+	case !record.Revoked && k.State == KeyRevoked:
+		return wrong("record", "the key is not revoked: p= is not empty")
+	}
+	if !k.Signs() {
+		return nil
+	}
+	public, err := v.public(k.Private)
+	if err != nil {
+		return at("private", err)
 	}
 	// RFC 6376 §3.6.1
 	if d.Signing.Mail && record.Services != nil && !slices.Contains(record.Services, "*") && !slices.Contains(record.Services, "email") {
@@ -93,11 +117,6 @@ func (v *domainValidator) key(d *Domain, k *Key) error {
 	if own, ok := record.Public.(interface{ Equal(crypto.PublicKey) bool }); !ok || !own.Equal(public) {
 		return wrong("record", "the record is not that of the private key")
 	}
-	name := keyName{k.Domain, k.Selector}
-	if other, taken := v.records[name]; taken && other != k.Record {
-		return wrong("selector", "%q of %q has another record elsewhere", k.Selector, k.Domain)
-	}
-	v.records[name] = k.Record
 	return nil
 }
 

@@ -1,0 +1,52 @@
+package snapshot
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	maxPacked   = 1 << 20  // what a Secret holds
+	maxUnpacked = 32 << 20 // of one part; policies of many peers repeat themselves and pack well
+)
+
+// ErrTooLarge means that a part of a snapshot does not fit into a Secret.
+var ErrTooLarge = errors.New("part of the snapshot too large")
+
+// pack writes v as gzipped JSON. The header of the gzip holds no time and no name: equal values, equal bytes.
+func pack(v any) ([]byte, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, err = z.Write(plain)
+	if err := errors.Join(err, z.Close()); err != nil {
+		return nil, err
+	}
+	if len(plain) > maxUnpacked || out.Len() > maxPacked {
+		return nil, fmt.Errorf("%w: %d bytes, %d packed; at most %d and %d", ErrTooLarge, len(plain), out.Len(), maxUnpacked, maxPacked)
+	}
+	return out.Bytes(), nil
+}
+
+// unpack reads what pack wrote, and no more than maxUnpacked bytes out of it.
+func unpack(b []byte, v any) error {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, maxUnpacked+1))
+	if err != nil {
+		return err
+	}
+	if len(plain) > maxUnpacked {
+		return fmt.Errorf("%w: more than %d bytes unpacked", ErrTooLarge, maxUnpacked)
+	}
+	return json.Unmarshal(plain, v)
+}
