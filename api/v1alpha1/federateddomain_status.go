@@ -40,10 +40,9 @@ type FederatedDomainStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Records []RecordStatus `json:"records,omitempty"`
 
-	// Zone is where records were written by dynamic update, so that they can be taken back.
+	// Published is what was written and where, so that it can be taken back.
 	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	Zone string `json:"zone,omitempty"`
+	Published *PublishedRecords `json:"published,omitempty"`
 
 	// ProbeRequestedAt echoes the annotation calfed.dev/probe-requested-at that was obeyed last.
 	// +optional
@@ -90,4 +89,45 @@ type RecordStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Observed string `json:"observed,omitempty"`
+}
+
+// PublishedRecords are the records that were written, or are about to be.
+type PublishedRecords struct {
+	// Type is the publisher that wrote them.
+	// +optional
+	Type PublishType `json:"type,omitempty"`
+
+	// RFC2136 is the name server they were written to.
+	// +optional
+	RFC2136 *RFC2136 `json:"rfc2136,omitempty"`
+
+	// Records that were written.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=512
+	Records []PublishedRecord `json:"records,omitempty"`
+}
+
+// PublishedRecord is one set of records: all those of one type at one name.
+type PublishedRecord struct {
+	// Name of the records, with the trailing dot.
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	Name string `json:"name"`
+
+	// Type is SRV, TXT or CNAME.
+	// +required
+	// +kubebuilder:validation:MaxLength=16
+	Type string `json:"type"`
+
+	// Hash names the data: equal for equal data.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Hash string `json:"hash,omitempty"`
+
+	// Pending says that the records are about to be written, and were not yet.
+	// +optional
+	Pending bool `json:"pending,omitempty"`
 }
