@@ -1,81 +1,108 @@
 // Package kubetest runs a real Kubernetes API server for tests: etcd and kube-apiserver, and where asked for the controllers of
 // kube-controller-manager and a kubelet of its own that runs the real calfed gateway process where a pod would be.
+//
+// Everything listens on loopback addresses that no other test process has, and ends with the test process, however that ends.
+// It needs Linux (any address of 127.0.0.0/8 can be listened on; children are bound to their parent's life) and setpriv(1).
+// There is no scheduler, no network between pods but loopback, and nothing that enforces a NetworkPolicy. The API server
+// refuses loopback addresses in EndpointSlices, so a Service has none: ask the pods at their addresses.
 package kubetest
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	_ "sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Cluster is a control plane under test.
 type Cluster struct {
 	Config *rest.Config  // of an administrator
 	Client client.Client // uncached, knows our kinds, the core ones and the neighbours'
+
+	opt      Options
+	dir      string // files of this cluster, removed at the end
+	programs string
+	net      *network
+	env      *envtest.Environment
+	manager  *process // kube-controller-manager
+
+	mu      sync.Mutex
+	lastIP  int
+	stopped bool // the API server
 }
 
 // Options of a Cluster; the zero value is etcd and kube-apiserver with our CustomResourceDefinitions.
 type Options struct {
-	ControllerManager bool // garbage collection, namespace termination, ReplicaSets
+	ControllerManager bool // garbage collection, namespace termination, ReplicaSets, autoscaling within its bounds
 	Neighbours        bool // the CustomResourceDefinitions of Gateway API, cert-manager, Prometheus Operator and external-dns
 	Audit             bool // see Cluster.Requests
 }
 
+// shared is the cluster of Shared.
+var shared struct {
+	sync.Mutex
+	main    bool // Main runs, so somebody stops it
+	cluster *Cluster
+	err     error
+}
+
 // Main runs the tests of a package and stops what Shared started: os.Exit(kubetest.Main(m)).
-func Main(m *testing.M) int { panic("not written yet") }
+func Main(m *testing.M) int {
+	log.SetLogger(logr.Discard()) // controller-runtime complains on standard error when nobody says anything
+	shared.main = true
+	code := m.Run()
+	if c := shared.cluster; c != nil {
+		if err := c.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "kubetest:", err)
+			code = max(code, 1)
+		}
+	}
+	return code
+}
 
 // Shared returns the cluster that all tests of the package share, with everything but Audit. Each test uses a namespace of its
 // own. It builds the programs when they are not there (hack/cluster/build.sh), or takes those of KUBEBUILDER_ASSETS.
-func Shared(t testing.TB) *Cluster { panic("not written yet") }
+// The package's TestMain has to call Main.
+func Shared(t testing.TB) *Cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if !shared.main {
+		t.Fatal("kubetest.Shared wants func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }")
+	}
+	if shared.cluster == nil && shared.err == nil {
+		shared.cluster, shared.err = start(Options{ControllerManager: true, Neighbours: true})
+	}
+	if shared.err != nil {
+		t.Fatalf("kubetest: %v", shared.err)
+	}
+	return shared.cluster
+}
 
 // New starts a cluster for one test: to stop and start it, say.
-func New(t testing.TB, opt Options) *Cluster { panic("not written yet") }
-
-// Namespace makes a namespace with a name of its own, and removes it at the end of the test.
-func (c *Cluster) Namespace(t testing.TB) string { panic("not written yet") }
-
-// Kubectl runs kubectl as administrator with what stands on standard input, and returns what it printed; a failure fails
-// the test.
-func (c *Cluster) Kubectl(t testing.TB, stdin string, args ...string) string {
-	panic("not written yet")
+func New(t testing.TB, opt Options) *Cluster {
+	t.Helper()
+	c, err := start(opt)
+	if err != nil {
+		t.Fatalf("kubetest: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := c.stop(); err != nil {
+			t.Errorf("kubetest: %v", err)
+		}
+	})
+	return c
 }
 
-// As returns the configuration of a ServiceAccount, whose rights are those RBAC gives it.
-func (c *Cluster) As(t testing.TB, namespace, serviceAccount string) *rest.Config {
-	panic("not written yet")
+// within bounds everything that waits for the control plane.
+func within(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
 }
-
-// StopAPIServer kills the API server; StartAPIServer starts it again, at the same address, with the same data.
-func (c *Cluster) StopAPIServer(t testing.TB) { panic("not written yet") }
-
-// StartAPIServer starts it again and waits until it answers.
-func (c *Cluster) StartAPIServer(t testing.TB) { panic("not written yet") }
-
-// Request is one kind of request that a user made: what an RBAC rule would allow.
-type Request struct{ User, Verb, Group, Resource, Subresource, Namespace, Name string }
-
-// Requests returns the different requests since the start, from the audit log.
-func (c *Cluster) Requests(t testing.TB) []Request { panic("not written yet") }
-
-// Kubelet runs pods of a namespace until the end of the test: for every pod of a Deployment that has a container with the command
-// calfed gateway it starts the real process, on a loopback address of its own, which is the pod's address; the volumes, the token and
-// the ports are those of the pod; its probes decide about its conditions; deleting the pod sends SIGTERM and, after the grace
-// period, kills. It needs Options.ControllerManager.
-func (c *Cluster) Kubelet(t testing.TB, namespace string) *Kubelet { panic("not written yet") }
-
-// Kubelet runs the pods of a namespace.
-type Kubelet struct{}
-
-// Restart kills the process of a pod's container and starts it again in the same pod: its emptyDir volumes stay.
-func (k *Kubelet) Restart(t testing.TB, pod string) { panic("not written yet") }
-
-// Freeze stops a pod's process (SIGSTOP), so that it answers nobody; Thaw lets it go on.
-func (k *Kubelet) Freeze(t testing.TB, pod string) { panic("not written yet") }
-
-// Thaw lets a frozen pod go on.
-func (k *Kubelet) Thaw(t testing.TB, pod string) { panic("not written yet") }
-
-// Logs returns what a pod's process wrote.
-func (k *Kubelet) Logs(pod string) string { panic("not written yet") }
