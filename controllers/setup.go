@@ -7,8 +7,44 @@
 package controllers
 
 import (
+	"fmt"
+
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/calfed/calfed/controllers/board"
 )
 
-// Setup adds all reconcilers to a manager.
-func Setup(mgr manager.Manager, opt Options) error { panic("not written yet") }
+// deps is what the reconcilers share. mgr.GetClient() reads from caches, save Secrets and ConfigMaps, which it reads from the
+// API server: secrets and owned are the ways to read those.
+type deps struct {
+	Options // Clock and Log are set
+	board   *board.Board
+	secrets *contents   // of Secrets and ConfigMaps that objects refer to
+	owned   cache.Cache // whole Secrets with the label calfed.dev/owned (keylife.LabelOwned), save those of snapshots
+	events  events.EventRecorder
+}
+
+// Setup adds all reconcilers to a manager that was made with ManagerOptions.
+func Setup(mgr manager.Manager, opt Options) error {
+	d, err := newDeps(mgr, opt)
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name  string
+		setup func(manager.Manager, *deps) error
+	}{
+		{"snapshot", setupSnapshot},
+		{"federationgateway", setupFederationGateway},
+		{"dkimkey", setupDKIMKey},
+		{"federateddomain", setupFederatedDomain},
+		{"peerpolicy", setupPeerPolicy},
+	} {
+		if err := part.setup(mgr, d); err != nil {
+			return fmt.Errorf("set up %s: %w", part.name, err)
+		}
+	}
+	return nil
+}
