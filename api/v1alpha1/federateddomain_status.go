@@ -91,7 +91,7 @@ type RecordStatus struct {
 	Observed string `json:"observed,omitempty"`
 }
 
-// PublishedRecords are the records that were written, or are about to be.
+// PublishedRecords is what was written for a domain, and where.
 type PublishedRecords struct {
 	// Type is the publisher that wrote them.
 	// +optional
@@ -101,7 +101,7 @@ type PublishedRecords struct {
 	// +optional
 	RFC2136 *RFC2136 `json:"rfc2136,omitempty"`
 
-	// Records that were written.
+	// Records that were written, or are about to be.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -122,12 +122,13 @@ type PublishedRecord struct {
 	// +kubebuilder:validation:MaxLength=16
 	Type string `json:"type"`
 
-	// Hash names the data: equal for equal data.
+	// Written is a hash of the data that was written last; empty when none was.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	Hash string `json:"hash,omitempty"`
+	Written string `json:"written,omitempty"`
 
-	// Pending says that the records are about to be written, and were not yet.
+	// Intended is a hash of the data that is about to be written; empty when none is.
 	// +optional
-	Pending bool `json:"pending,omitempty"`
+	// +kubebuilder:validation:MaxLength=64
+	Intended string `json:"intended,omitempty"`
 }
