@@ -12,6 +12,7 @@ type Active struct {
 	peers    map[string]*peerIndex // by domain; domains covered by the same policies share one
 	allowed  *peerIndex            // the Allow policies that cover some domain
 	keys     map[keyName]*Key
+	found    *found
 }
 
 // keyName is what a key record is published under.
@@ -20,8 +21,15 @@ type keyName struct{ domain, selector string }
 // Activate validates s as a whole: names, keys parse and match their records, certificates parse, references
 // resolve. The error is an *Error that names the first problem by its place ("domains[3].signing.keys[0].record: …") and
 // holds no secret. s must not be changed afterwards.
-func Activate(s *Snapshot) (*Active, error) {
-	if err := validate(s); err != nil {
+func Activate(s *Snapshot) (*Active, error) { return activate(s, newFound()) }
+
+// Next activates the snapshot that follows on a. It is as Activate, only faster: keys and certificates that a has too are not
+// parsed again.
+func (a *Active) Next(s *Snapshot) (*Active, error) { return activate(s, a.found) }
+
+func activate(s *Snapshot, before *found) (*Active, error) {
+	memory := &memory{before: before, now: newFound()}
+	if err := validate(s, memory); err != nil {
 		return nil, err
 	}
 	a := &Active{
@@ -30,6 +38,7 @@ func Activate(s *Snapshot) (*Active, error) {
 		policies: make(map[string]*Policy, len(s.Policies)),
 		peers:    make(map[string]*peerIndex, len(s.Domains)),
 		keys:     make(map[keyName]*Key),
+		found:    memory.now,
 	}
 	for i := range s.Policies {
 		a.policies[s.Policies[i].ID] = &s.Policies[i]

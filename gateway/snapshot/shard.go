@@ -1,14 +1,10 @@
 package snapshot
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"reflect"
-	"slices"
 )
 
 // A snapshot travels in parts: an index with what all domains share, and up to Shards shards with the domains, each
@@ -251,104 +247,3 @@ func HashDomain(d *Domain, policies []*Policy) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
-
-// ErrParts means that the parts of a snapshot do not belong together: one is missing, stale or not what the index says.
-var ErrParts = errors.New("the parts of the snapshot do not belong together")
-
-// Assemble puts the parts together. The error is an ErrParts that names the shard that is missing, stale or not what the index
-// says.
-//
-// While a change is on its way two shards can hold two states of one policy. Each domain keeps the state that came with it:
-// the newest has the policy's ID, an older one "ID@serial".
-func Assemble(x *Index, shards []*Shard) (*Snapshot, error) {
-	got := make(map[int]*Shard, len(shards))
-	for _, s := range shards {
-		if got[s.Number] != nil {
-			return nil, fmt.Errorf("%w: shard %d came twice", ErrParts, s.Number)
-		}
-		got[s.Number] = s
-	}
-	var a assembly
-	for _, ref := range x.Shards {
-		s := got[ref.Number]
-		if s == nil {
-			return nil, fmt.Errorf("%w: shard %d is missing", ErrParts, ref.Number)
-		}
-		if err := ref.Accepts(s.Ref()); err != nil {
-			return nil, err
-		}
-		a.shards = append(a.shards, s)
-		delete(got, ref.Number)
-	}
-	for number := range got {
-		return nil, fmt.Errorf("%w: the index names no shard %d", ErrParts, number)
-	}
-	return a.snapshot(x)
-}
-
-// Accepts says whether a state of the shard serves an index with this reference: it is the one that is named or a newer one.
-// The error is an ErrParts.
-func (r ShardRef) Accepts(s ShardRef) error {
-	switch {
-	case s.Number != r.Number:
-		return fmt.Errorf("%w: shard %d in the place of shard %d", ErrParts, s.Number, r.Number)
-	case s.Serial < r.Serial:
-		return fmt.Errorf("%w: shard %d is stale: serial %d, the index names %d", ErrParts, r.Number, s.Serial, r.Serial)
-	case s.Serial == r.Serial && s.SHA256 != r.SHA256:
-		return fmt.Errorf("%w: shard %d of serial %d has another hash than the index names", ErrParts, r.Number, r.Serial)
-	}
-	return nil
-}
-
-// assembly joins shards.
-type assembly struct{ shards []*Shard }
-
-func (a *assembly) snapshot(x *Index) (*Snapshot, error) {
-	// the newest first: its policies keep their IDs
-	slices.SortStableFunc(a.shards, func(l, r *Shard) int {
-		return cmp.Or(cmp.Compare(r.Serial, l.Serial), cmp.Compare(l.Number, r.Number))
-	})
-	out := &Snapshot{Format: x.Format, Gateway: x.Gateway}
-	where := make(map[string]int)
-	policies := make(map[string]*Policy)
-	for _, s := range a.shards {
-		renamed := map[string]string{}
-		for i := range s.Policies {
-			p := s.Policies[i]
-			if known := policies[p.ID]; known != nil && !equalPolicies(known, &p) {
-				id := fmt.Sprintf("%s@%d", p.ID, s.Serial)
-				renamed[p.ID], p.ID = id, id
-			}
-			if policies[p.ID] == nil {
-				policies[p.ID] = &p
-				out.Policies = append(out.Policies, p)
-			}
-		}
-		for _, d := range s.Domains {
-			if other, taken := where[d.Name]; taken {
-				return nil, fmt.Errorf("%w: domain %q is in shards %d and %d", ErrParts, d.Name, other, s.Number)
-			}
-			where[d.Name] = s.Number
-			out.Domains = append(out.Domains, withRenamed(d, renamed))
-		}
-	}
-	slices.SortFunc(out.Domains, func(l, r Domain) int { return cmp.Compare(l.Name, r.Name) })
-	slices.SortFunc(out.Policies, func(l, r Policy) int { return cmp.Compare(l.ID, r.ID) })
-	return out, nil
-}
-
-// withRenamed leaves the shard's own list of policies as it is.
-func withRenamed(d Domain, renamed map[string]string) Domain {
-	if len(renamed) == 0 {
-		return d
-	}
-	d.Policies = slices.Clone(d.Policies)
-	for i, id := range d.Policies {
-		if other, ok := renamed[id]; ok {
-			d.Policies[i] = other
-		}
-	}
-	return d
-}
-
-func equalPolicies(a, b *Policy) bool { return reflect.DeepEqual(a, b) }

@@ -69,7 +69,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-func validate(s *Snapshot) error {
+func validate(s *Snapshot, m *memory) error {
 	if s == nil {
 		return wrong("snapshot", "missing")
 	}
@@ -82,7 +82,7 @@ func validate(s *Snapshot) error {
 	policies := make(map[string]*Policy, len(s.Policies))
 	for i := range s.Policies {
 		p := &s.Policies[i]
-		err := p.validate()
+		err := p.validate(m)
 		if err == nil && policies[p.ID] != nil {
 			err = wrong("id", "%q appears twice", p.ID)
 		}
@@ -91,7 +91,7 @@ func validate(s *Snapshot) error {
 		}
 		policies[p.ID] = p
 	}
-	return at("domains", validateDomains(s.Domains, policies, s.Gateway.Submission.Smarthost != nil))
+	return at("domains", validateDomains(s.Domains, policies, s.Gateway.Submission.Smarthost != nil, m))
 }
 
 func (g *Gateway) validate() error {

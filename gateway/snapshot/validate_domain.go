@@ -15,12 +15,12 @@ type domainValidator struct {
 	smarthost bool // mail can leave
 	policies  map[string]*Policy
 	names     map[string]bool
-	records   map[keyName]string          // one record under one name
-	publics   map[string]crypto.PublicKey // by private key in PEM: domains may share a parent's key, and reading one is dear
+	records   map[keyName]string // one record under one name
+	memory    *memory
 }
 
-func validateDomains(domains []Domain, policies map[string]*Policy, smarthost bool) error {
-	v := &domainValidator{smarthost, policies, map[string]bool{}, map[keyName]string{}, map[string]crypto.PublicKey{}}
+func validateDomains(domains []Domain, policies map[string]*Policy, smarthost bool, m *memory) error {
+	v := &domainValidator{smarthost, policies, map[string]bool{}, map[keyName]string{}, m}
 	return each(domains, v.domain)
 }
 
@@ -38,7 +38,7 @@ func (v *domainValidator) domain(d *Domain) error {
 		at("freeBusyBackend", validateFreeBusy(d.FreeBusyBackend)),
 		at("fallback", v.fallback(d.Fallback)),
 		at("accepts", each(d.Accepts, (*Messages).validate)),
-		at("submitters", validateSubmitters(d.Submitters)),
+		at("submitters", validateSubmitters(d.Submitters, v.memory)),
 		at("policies", v.references(d)),
 	)
 }
@@ -106,7 +106,7 @@ func (v *domainValidator) record(d *Domain, k *Key) error {
 	if !k.Signs() {
 		return nil
 	}
-	public, err := v.public(k.Private)
+	public, err := v.memory.public(k.Private)
 	if err != nil {
 		return at("private", err)
 	}
@@ -118,18 +118,6 @@ func (v *domainValidator) record(d *Domain, k *Key) error {
 		return wrong("record", "the record is not that of the private key")
 	}
 	return nil
-}
-
-func (v *domainValidator) public(private []byte) (crypto.PublicKey, error) {
-	if known, ok := v.publics[string(private)]; ok {
-		return known, nil
-	}
-	signer, err := dkim.ParsePrivateKey(private)
-	if err != nil {
-		return nil, err
-	}
-	v.publics[string(private)] = signer.Public()
-	return signer.Public(), nil
 }
 
 func (v *domainValidator) fallback(f Fallback) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/calfed/calfed/gateway/dkim"
 )
 
-func (p *Policy) validate() error {
+func (p *Policy) validate(m *memory) error {
 	switch {
 	case p.ID == "":
 		return wrong("id", "missing")
@@ -22,7 +22,7 @@ func (p *Policy) validate() error {
 		at("peers", each(p.Peers, checkPattern)),
 		at("domains", each(p.Domains, checkPattern)),
 		at("inbound", p.Inbound.validate()),
-		at("outbound", p.Outbound.validate()),
+		at("outbound", p.Outbound.validate(m)),
 	)
 }
 
@@ -66,14 +66,14 @@ func (k *PinnedKey) validate() error {
 	return at("record", err)
 }
 
-func (o *Outbound) validate() error {
+func (o *Outbound) validate(m *memory) error {
 	if o.Endpoint != "" {
 		if err := checkURL(o.Endpoint, "https"); err != nil { // IS-DISC-6
 			return at("endpoint", err)
 		}
 	}
 	if o.ClientCertificate != nil {
-		if err := o.ClientCertificate.validate(); err != nil {
+		if err := m.keyPair(o.ClientCertificate); err != nil {
 			return at("clientCertificate", err)
 		}
 	}
@@ -88,7 +88,7 @@ func (o *Outbound) validate() error {
 		return wrong("timeout", "must not be negative")
 	}
 	return firstError(
-		at("caBundle", checkBundle(o.CABundle)),
+		at("caBundle", m.bundle(o.CABundle)),
 		at("certificateSHA256", each(o.CertificateSHA256, func(pin *string) error {
 			if b, err := hex.DecodeString(*pin); err != nil || len(b) != 32 {
 				return errors.New("no SHA-256 digest in hexadecimal")

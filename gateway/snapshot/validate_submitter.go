@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-func validateSubmitters(submitters []Submitter) error {
+func validateSubmitters(submitters []Submitter, m *memory) error {
 	names := make(map[string]bool, len(submitters))
 	return each(submitters, func(s *Submitter) error {
 		if s.Name == "" || names[s.Name] {
@@ -23,7 +23,7 @@ func validateSubmitters(submitters []Submitter) error {
 		case ways != 1:
 			return errors.New("one of a token, a certificate, a password and a pinned key is wanted")
 		case s.Certificate != nil:
-			return at("certificate", s.Certificate.validate())
+			return at("certificate", s.Certificate.validate(m))
 		case s.Basic != nil:
 			return at("basic", s.Basic.validate())
 		case s.PinnedKey != nil:
@@ -35,14 +35,14 @@ func validateSubmitters(submitters []Submitter) error {
 	})
 }
 
-func (c *ClientCertificate) validate() error {
+func (c *ClientCertificate) validate(m *memory) error {
 	switch {
 	case len(c.CA) == 0:
 		return wrong("ca", "missing")
 	case len(c.Names) == 0 || slices.Contains(c.Names, ""):
 		return wrong("names", "missing or empty: every certificate of the CA would do")
 	}
-	return at("ca", checkBundle(c.CA))
+	return at("ca", m.bundle(c.CA))
 }
 
 func (b *Basic) validate() error {
