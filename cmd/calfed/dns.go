@@ -64,7 +64,7 @@ func newDNSCommand() *cobra.Command {
 			if gw.Host == "" {
 				return failed(fmt.Errorf("spec.host of FederationGateway %s is no host name", gw.Name))
 			}
-			if err := printRecords(cmd.OutOrStdout(), format, records.For(gw, d, records.Options{Port: port})); err != nil {
+			if err := printRecords(cmd.OutOrStdout(), format, c.records(gw, d, port)); err != nil {
 				return err
 			}
 			if missing := c.unusableKeys(d); len(missing) > 0 {
@@ -96,6 +96,18 @@ func printRecords(w io.Writer, format string, list []records.Record) error {
 	}
 	_, err := io.WriteString(w, text)
 	return err
+}
+
+// records are all that a domain needs, by its resource.
+func (c *compiled) records(gw *snapshot.Gateway, d *snapshot.Domain, port uint16) []records.Record {
+	var opt records.Options
+	for i := range c.set.Domains {
+		if object := &c.set.Domains[i]; object.Namespace+"/"+object.Name == d.Source {
+			opt = records.OptionsOf(object, c.set.Keys)
+		}
+	}
+	opt.Port = port
+	return records.For(gw, d, opt).All()
 }
 
 // serving finds the gateway that answers for a domain, by the drafts: the records of a domain are needed before

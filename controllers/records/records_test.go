@@ -85,7 +85,7 @@ func TestFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tc.want, records.For(gateway, &tc.domain, tc.opt)); diff != "" {
+			if diff := cmp.Diff(tc.want, records.For(gateway, &tc.domain, tc.opt).All()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -95,7 +95,7 @@ func TestFor(t *testing.T) {
 var full = records.For(gateway, &snapshot.Domain{
 	Name:    "example.org",
 	Signing: snapshot.Signing{Keys: []snapshot.Key{shortKey, longKey}, Lookup: []string{"http/well-known", "dns/txt"}},
-}, records.Options{Path: `/a "quoted\path`})
+}, records.Options{Path: `/a "quoted\path`}).Records
 
 func TestBINDReadsBack(t *testing.T) {
 	t.Parallel()
