@@ -46,6 +46,9 @@ func TestEveryRuleRefuses(t *testing.T) {
 		submitter = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}, submitters: [%s]}"
 		gateway   = "FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: edge-tls}}, %s}"
 		policy    = "PeerPolicy {peers: ['*'], action: Allow, %s}"
+		publish   = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: IMIP}, publish: %s}"
+		update    = "{type: RFC2136, rfc2136: {server: ns1.example.org, tsig: {keyName: calfed, secretRef: {name: s, key: k}}, %s}}"
+		generated = "DKIMKey {domain: example.org, source: {type: Generated, generated: {%s}}}"
 	)
 	refused := []refusal{
 		{"FederationGateway {host: Gw.example.org, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
@@ -61,6 +64,16 @@ func TestEveryRuleRefuses(t *testing.T) {
 		{fmt.Sprintf(gateway, "egress: {resolver: '10.0.0.53'}"), "spec.egress.resolver"},
 		{fmt.Sprintf(gateway, "submission: {smtp: {}}"), "spec.submission"},
 		{fmt.Sprintf(gateway, "submission: {smtp: {authservID: 'mx example'}, smarthost: {host: smtp.example.org, port: 25, tls: StartTLS}}"), "spec.submission.smtp.authservID"},
+		{"FederationGateway {host: gw.example.org, tls: {type: CertManager}}", "spec.tls"},
+		{"FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: t}, certManager: {issuerRef: {name: i}}}}", "spec.tls"},
+		{fmt.Sprintf(gateway, "allowedDomains: [{from: Selector}]"), "spec.allowedDomains[0]"},
+		{fmt.Sprintf(gateway, "allowedDomains: [{from: All, selector: {}}]"), "spec.allowedDomains[0]"},
+		{fmt.Sprintf(gateway, "allowedDomains: [{domains: ['team-*.example.org']}]"), "spec.allowedDomains[0].domains[0]"},
+		{fmt.Sprintf(gateway, "allowedDomains: [{backendHosts: ['dav.example.org:443']}]"), "spec.allowedDomains[0].backendHosts[0]"},
+		{fmt.Sprintf(gateway, "allowedDomains: [{backendHosts: [10.0.0.0/33]}]"), "spec.allowedDomains[0].backendHosts[0]"},
+		{fmt.Sprintf(gateway, "replicas: 2, autoscaling: {maxReplicas: 4}"), "spec"},
+		{fmt.Sprintf(gateway, "autoscaling: {minReplicas: 3, maxReplicas: 2}"), "spec.autoscaling"},
+		{fmt.Sprintf(gateway, "podTemplate: {env: [{name: GO-MEMLIMIT, value: 400MiB}]}"), "spec.podTemplate.env[0].name"},
 		{fmt.Sprintf(gateway, "limits: {requestsPerSource: 0/s}"), "spec.limits.requestsPerSource"},
 		{fmt.Sprintf(gateway, "limits: {keyLookupsPerSource: 5/day}"), "spec.limits.keyLookupsPerSource"},
 
@@ -77,10 +90,26 @@ func TestEveryRuleRefuses(t *testing.T) {
 		{fmt.Sprintf(submitter, "{name: Upper, tokenRef: {name: t, key: k}}"), "spec.submitters[0].name"},
 		{fmt.Sprintf(submitter, "{name: s, pinnedKey: {selector: s_1, record: p=}}"), "spec.submitters[0].pinnedKey.selector"},
 		{fmt.Sprintf(submitter, "{name: s, pinnedKey: {selector: s, domain: '*', record: p=}}"), "spec.submitters[0].pinnedKey.domain"},
+		{fmt.Sprintf(publish, "{type: RFC2136}"), "spec.publish"},
+		{fmt.Sprintf(publish, "{type: ExternalDNS, rfc2136: {server: ns1.example.org, tsig: {keyName: k, secretRef: {name: s, key: k}}}}"), "spec.publish"},
+		{fmt.Sprintf(publish, "{type: ExternalDNS, delegated: {zone: dns.example.org.}}"), "spec.publish.delegated.zone"},
+		{fmt.Sprintf(publish, fmt.Sprintf(update, "zone: '*.example.org'")), "spec.publish.rfc2136.zone"},
+		{fmt.Sprintf(publish, "{type: RFC2136, rfc2136: {server: 'ns1.example.org:', tsig: {keyName: k, secretRef: {name: s, key: k}}}}"), "spec.publish.rfc2136.server"},
+		{fmt.Sprintf(publish, "{type: RFC2136, rfc2136: {server: 'fd00::53', tsig: {keyName: k, secretRef: {name: s, key: k}}}}"), "spec.publish.rfc2136.server"},
+		{fmt.Sprintf(publish, "{type: RFC2136, rfc2136: {server: ns1.example.org, tsig: {keyName: calfed., secretRef: {name: s, key: k}}}}"), "spec.publish.rfc2136.tsig.keyName"},
 
 		{"DKIMKey {domain: '*', source: {type: Imported, imported: {selector: cal, secretRef: {name: d, key: k}}}}", "spec.domain"},
 		{"DKIMKey {domain: example.org, source: {type: Imported}}", "spec.source"},
 		{"DKIMKey {domain: example.org, source: {type: Imported, imported: {selector: cal_1, secretRef: {name: d, key: k}}}}", "spec.source.imported.selector"},
+		{"DKIMKey {domain: example.org, source: {type: Generated}}", "spec.source"},
+		{"DKIMKey {domain: example.org, source: {type: Imported, imported: {selector: cal, secretRef: {name: d, key: k}}, generated: {}}}", "spec.source"},
+		{"DKIMKey {domain: example.org, revoked: [Cal1], source: {type: Generated, generated: {}}}", "spec.revoked[0]"},
+		{fmt.Sprintf(generated, "selectorPrefix: 2cal"), "spec.source.generated.selectorPrefix"},
+		{fmt.Sprintf(generated, "rotation: {interval: 59m}"), "spec.source.generated.rotation.interval"},
+		{fmt.Sprintf(generated, "rotation: {interval: 87601h}"), "spec.source.generated.rotation.interval"},
+		{fmt.Sprintf(generated, "rotation: {publishBefore: 721h}"), "spec.source.generated.rotation.publishBefore"},
+		{fmt.Sprintf(generated, "rotation: {retireAfter: 1 day}"), "spec.source.generated.rotation.retireAfter"},
+		{fmt.Sprintf(generated, "selectors: Alternating, rotation: {interval: 24h, retireAfter: 24h}"), "spec.source.generated"},
 
 		{"PeerPolicy {peers: ['*'], action: Deny, inbound: {strict: true}}", "spec"},
 		{"PeerPolicy {peers: ['*'], action: Deny, outbound: {timeout: 5s}}", "spec"},
@@ -208,6 +237,11 @@ func TestRulesAllow(t *testing.T) {
 		"PeerPolicy {peers: [a.example, '*.a.example', '*'], domains: ['*.example.org'], action: Deny}",
 		"PeerPolicy {peers: ['*'], action: Allow, inbound: {maxAge: 1h30m, rate: 100/h}, outbound: {timeout: 5m, endpoint: 'https://a.example:8443/'}}",
 		"FederationGateway {host: localhost, tls: {type: Secret, secret: {name: t}}, egress: {resolver: '[fd00::53]:53', backendCIDRs: ['::1/128']}, capabilities: {attachments: [], administrator: 'https://example.org/contact'}}",
+		"FederationGateway {host: gw.example.org, tls: {type: CertManager, certManager: {issuerRef: {name: i, kind: ClusterIssuer}}}, autoscaling: {minReplicas: 2, maxReplicas: 2}, podTemplate: {env: [{name: _A1}]}}",
+		"FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: t}}, replicas: 0, allowedDomains: [{}, {from: Selector, selector: {}, proof: NotRequired}, {from: All, domains: ['*.a.example'], backendHosts: ['*', '*.a.example', 10.0.0.1, 'fd00::/8', a]}]}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e, namespace: infra}, backend: {type: IMIP}, publish: {type: RFC2136, rfc2136: {server: '[fd00::53]:53', zone: example.org, tsig: {keyName: a_b.example, algorithm: hmac-sha512, secretRef: {name: s, key: k}}}}}",
+		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: IMIP}, publish: {type: ExternalDNS, delegated: {zone: dns.example.net}}}",
+		"DKIMKey {domain: example.org, revoked: [cal1, cal.2026], source: {type: Generated, generated: {selectors: Alternating, rotation: {interval: 24h, retireAfter: 23h59m, publishBefore: 0s}}}}",
 		"DKIMKey {domain: example.org, serviceType: ISchedule, source: {type: Imported, imported: {selector: a.b, secretRef: {name: d, key: k}}}}",
 	} {
 		kind, spec, _ := strings.Cut(object, " ")
