@@ -26,7 +26,7 @@ func (g *Gateway) watchAnswers() {
 	gen := g.current
 	g.mu.RUnlock()
 	if gen != nil && g.isStarted() && g.phase() != phaseClosed {
-		gen.backends.watchAnswers(gen.answer)
+		gen.backends.watchAnswers(g.answer)
 	}
 }
 
@@ -38,23 +38,32 @@ type watchesAnswers interface {
 
 func (b *Backends) watchAnswers(send caldav.Answer) {
 	for _, made := range b.made {
-		if w, ok := made.(watchesAnswers); ok {
+		if w, ok := made.Backend.(watchesAnswers); ok {
 			w.WatchAnswers(send)
 		}
 	}
 }
 
-func (b *Backends) stopWatching() {
-	for _, made := range b.made {
-		if w, ok := made.(watchesAnswers); ok {
+// stopWatching stops all but those that next has too; nil = all.
+func (b *Backends) stopWatching(next *Backends) {
+	for configuration, made := range b.made {
+		if next != nil && next.made[configuration] == made {
+			continue
+		}
+		if w, ok := made.Backend.(watchesAnswers); ok {
 			w.StopWatching()
 		}
 	}
 }
 
-// answer sends what a user answered in the calendar. It implements caldav.Answer; statuses that go away, and refusals that do, are
-// not final.
-func (gen *generation) answer(ctx context.Context, owner, organizer cua.Address, reply []byte) error {
+// answer sends what a user answered in the calendar, by the configuration of the moment: back ends outlive snapshots. It implements
+// caldav.Answer; statuses that go away, and refusals that do, are not final.
+func (g *Gateway) answer(ctx context.Context, owner, organizer cua.Address, reply []byte) error {
+	gen := g.acquire()
+	if gen == nil {
+		return errNoSnapshot
+	}
+	defer gen.release()
 	domain, ok := gen.active.Domain(owner.Domain())
 	if !ok {
 		return fmt.Errorf("%w: the user's domain is not served any more", caldav.ErrRefused)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/calfed/calfed/gateway/backend"
@@ -25,6 +25,7 @@ import (
 // BackendsConfig is what back ends are made with.
 type BackendsConfig struct {
 	Active    *snapshot.Active
+	Before    *Backends // still open: what is configured alike is taken over, with its connections; nil = none
 	Guard     *netguard.Guard
 	Memory    map[string]backend.Backend // those of type Memory, by domain; never closed here
 	Echoes    backend.Echoes             // nil = nobody is told
@@ -40,9 +41,16 @@ type Backends struct {
 	Fallback  map[string]backend.Backend // the slower way of those that have one (IS-SEND-7)
 	Smarthost *smarthost.Client          // nil = none
 
-	cfg  BackendsConfig
-	made map[any]backend.Backend // by configuration
-	open []interface{ Close() }
+	cfg       BackendsConfig
+	made      map[any]*sharedBackend // by configuration
+	halves    map[split]*split
+	fallbacks []backend.Backend
+}
+
+// sharedBackend is closed with the last Backends that has it.
+type sharedBackend struct {
+	backend.Backend
+	users atomic.Int64
 }
 
 // NewBackends makes the back ends of a snapshot. It connects to nothing. On error nothing is left open.
@@ -52,9 +60,11 @@ func NewBackends(cfg BackendsConfig) (*Backends, error) {
 	}
 	b := &Backends{
 		ByDomain: make(map[string]backend.Backend), Fallback: make(map[string]backend.Backend),
-		cfg: cfg, made: make(map[any]backend.Backend),
+		cfg: cfg, made: make(map[any]*sharedBackend), halves: make(map[split]*split),
 	}
-	if err := b.make(); err != nil {
+	err := b.make()
+	b.cfg.Before = nil // nothing needs it any more
+	if err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -63,10 +73,15 @@ func NewBackends(cfg BackendsConfig) (*Backends, error) {
 
 // Close frees what was made here.
 func (b *Backends) Close() {
-	for _, o := range slices.Backward(b.open) {
-		o.Close()
+	for _, f := range b.fallbacks {
+		f.Close()
 	}
-	b.open = nil
+	for _, m := range b.made {
+		if m.users.Add(-1) == 0 {
+			m.Close()
+		}
+	}
+	b.fallbacks, b.made = nil, nil
 }
 
 func (b *Backends) make() error {
@@ -107,10 +122,10 @@ func (b *Backends) ofDomain(d *snapshot.Domain) (backend.Backend, error) {
 		return nil, fmt.Errorf("free/busy back end: %w", err)
 	}
 	both := split{messages, freeBusy}
-	if b.made[both] == nil {
-		b.made[both] = &both
+	if b.halves[both] == nil {
+		b.halves[both] = &both
 	}
-	return b.made[both], nil
+	return b.halves[both], nil
 }
 
 func (b *Backends) of(d *snapshot.Domain, configured *snapshot.Backend) (backend.Backend, error) {
@@ -141,15 +156,27 @@ func (b *Backends) of(d *snapshot.Domain, configured *snapshot.Backend) (backend
 // once makes what was not made before for the same configuration.
 func (b *Backends) once(configuration any, make func() (backend.Backend, error)) (backend.Backend, error) {
 	if known := b.made[configuration]; known != nil {
-		return known, nil
+		return known.Backend, nil
 	}
-	made, err := make()
-	if err != nil {
-		return nil, err
+	shared := b.before(configuration)
+	if shared == nil {
+		made, err := make()
+		if err != nil {
+			return nil, err
+		}
+		shared = &sharedBackend{Backend: made}
 	}
-	b.made[configuration] = made
-	b.open = append(b.open, made)
-	return made, nil
+	shared.users.Add(1)
+	b.made[configuration] = shared
+	return shared.Backend, nil
+}
+
+// before is what the Backends before made for the same configuration, if it also reached the world in the same way.
+func (b *Backends) before(configuration any) *sharedBackend {
+	if old := b.cfg.Before; old != nil && old.cfg.Guard == b.cfg.Guard && old.host() == b.host() {
+		return old.made[configuration]
+	}
+	return nil
 }
 
 // mail makes the back end that a mail server is; nil = the smarthost.
@@ -179,18 +206,13 @@ func (b *Backends) fallback(d *snapshot.Domain) (backend.Backend, error) {
 		Sender: b.Smarthost, Host: b.host(), Sign: b.mailSignature(d), Now: b.cfg.Now, Log: b.cfg.Log,
 	})
 	if err == nil {
-		b.open = append(b.open, made)
+		b.fallbacks = append(b.fallbacks, made)
 	}
 	return made, err
 }
 
 func (b *Backends) mailServer(server *snapshot.SMTPServer) (*smarthost.Client, error) {
-	client, err := smarthost.New(*server, b.cfg.Guard, b.host())
-	if err != nil {
-		return nil, err
-	}
-	b.open = append(b.open, client)
-	return client, nil
+	return smarthost.New(*server, b.cfg.Guard, b.host())
 }
 
 func (b *Backends) host() string { return b.cfg.Active.Snapshot.Gateway.Host }

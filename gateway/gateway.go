@@ -6,6 +6,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -96,11 +97,17 @@ func New(opt Options) *Gateway {
 // userAgent is what we call ourselves; it is signed, so it holds no ", ".
 func (g *Gateway) userAgent() string { return "calfed/" + g.opt.Version }
 
+// errClosed is about a snapshot that comes when the gateway has ended.
+var errClosed = errors.New("the gateway is shutting down")
+
 // Apply validates s, makes its parts, and swaps them in; requests in flight finish on the old ones, which are closed
 // when the last of these ends. On error the last good snapshot stays.
 func (g *Gateway) Apply(s *snapshot.Snapshot) error {
 	g.applyMu.Lock()
 	defer g.applyMu.Unlock()
+	if g.phase() == phaseClosed {
+		return errClosed
+	}
 	gen, err := g.newGeneration(s)
 	if err != nil {
 		g.metrics.rejected.Inc()
@@ -120,7 +127,7 @@ func (g *Gateway) Apply(s *snapshot.Snapshot) error {
 		g.log.Warn("mail is asked for, and there is no smtp listener: none is taken", "field", "spec.submission.smtp", "remedy", "--smtp-addr")
 	}
 	if old != nil {
-		old.backends.stopWatching()
+		old.backends.stopWatching(gen.backends)
 		old.release()
 	}
 	g.watchAnswers()

@@ -48,9 +48,22 @@ func (gen *generation) release() {
 	gen.outside.release()
 }
 
-// newGeneration makes the parts of a snapshot. On error nothing is left open.
+// activate validates a snapshot, and says whose back ends may be taken over.
+func activate(s *snapshot.Snapshot, current *generation) (*snapshot.Active, *Backends, error) {
+	if current == nil {
+		active, err := snapshot.Activate(s)
+		return active, nil, err
+	}
+	active, err := current.active.Next(s)
+	return active, current.backends, err
+}
+
+// newGeneration makes the parts of a snapshot. On error nothing is left open. Hold applyMu.
 func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error) {
-	active, err := snapshot.Activate(s)
+	g.mu.RLock()
+	current := g.current // it stays while applyMu is held
+	g.mu.RUnlock()
+	active, before, err := activate(s, current)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +78,7 @@ func (g *Gateway) newGeneration(s *snapshot.Snapshot) (_ *generation, err error)
 		}
 	}()
 	gen.backends, err = NewBackends(BackendsConfig{
-		Active: active, Guard: gen.outside.guard, Memory: g.opt.Memory, Echoes: g.echoes, Watch: g.answers,
+		Active: active, Before: before, Guard: gen.outside.guard, Memory: g.opt.Memory, Echoes: g.echoes, Watch: g.answers,
 		UserAgent: g.userAgent(), Now: g.opt.Now, Log: g.log,
 	})
 	if err != nil {

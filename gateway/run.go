@@ -201,7 +201,7 @@ func (g *Gateway) drain(serving []listener, admin *front) error {
 	g.current, g.fronts = nil, nil
 	g.mu.Unlock()
 	if last != nil {
-		last.backends.stopWatching() // requests that are cut may hold it
+		last.backends.stopWatching(nil) // requests that are cut may hold it
 		last.release()
 	}
 	if err := errors.Join(errs...); err != nil {
