@@ -40,12 +40,6 @@ func (u *Update) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, unreachable(server, err)
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			_ = conn.Close()
-			return nil, unreachable(server, err)
-		}
-	}
 	return &session{
 		server:    server,
 		keyName:   dns.CanonicalName(u.Settings.TSIG.KeyName),
@@ -119,22 +113,23 @@ func (s *session) exchange(m *dns.Msg, signed bool) (*dns.Msg, error) {
 		return answer, nil
 	}
 	tsig := answer.IsTsig()
-	if tsig == nil {
-		if answer.Rcode != dns.RcodeSuccess {
-			return answer, nil // a refusal need not be believed to be obeyed
-		}
-		return nil, failed("%s does not sign its answer: something between it and the operator answers in its place, or it ignores the TSIG key", s.server)
-	}
-	if tsig.Error != dns.RcodeSuccess {
+	switch {
+	case tsig != nil && tsig.Error != dns.RcodeSuccess:
 		return nil, s.keyRefused(int(tsig.Error))
-	}
-	if dns.TsigVerify(raw, s.secret, mac, false) != nil {
+	case answer.Rcode != dns.RcodeSuccess:
+		// a refusal need not be proven: whoever can forge it can also cut the connection
+	case tsig == nil:
+		return nil, failed("%s does not sign its answer: something between it and the operator answers in its place, or it ignores the TSIG key", s.server)
+	case dns.TsigVerify(raw, s.secret, mac, false) != nil:
 		return nil, failed("the answer of %s is not signed with the TSIG key %s: the key in the Secret is not the one the server has, or something between them changes messages", s.server, plain(s.keyName))
 	}
 	return answer, nil
 }
 
 func (s *session) close() { _ = s.conn.Close() }
+
+// interrupt ends whatever waits for the server, as if it had not answered in time.
+func (s *session) interrupt() { _ = s.conn.SetDeadline(time.Unix(1, 0)) }
 
 // plain is a name without its trailing dot.
 func plain(name string) string { return strings.TrimSuffix(name, ".") }

@@ -43,25 +43,28 @@ func (u *Update) Publish(ctx context.Context, want []records.Record, ours []v1al
 	out := Outcome{Ours: slices.Clone(ours)}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s, err := u.open(ctx)
-	if err != nil {
-		return out, err
-	}
-	defer s.close()
-	stop := context.AfterFunc(ctx, s.close)
-	defer stop()
-
-	changes, err := u.plan(s, want, &out)
-	if err != nil {
-		return out, err
-	}
-	for _, part := range changes {
-		if err := u.apply(s, part, &out); err != nil {
-			return out, err
-		}
+	var parts []part
+	err := u.session(ctx, func(s *session) (err error) {
+		parts, err = u.plan(s, want, &out)
+		return err
+	})
+	// a connection for each message: some servers take a hundred questions by one, and no more
+	for i := 0; i < len(parts) && err == nil; i++ {
+		err = u.session(ctx, func(s *session) error { return u.apply(s, parts[i], &out) })
 	}
 	sortRecords(out.Ours)
-	return out, nil
+	return out, err
+}
+
+// session runs f with a connection.
+func (u *Update) session(ctx context.Context, f func(*session) error) error {
+	s, err := u.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	defer context.AfterFunc(ctx, s.interrupt)()
+	return f(s)
 }
 
 // change is what is to become of one set.

@@ -24,10 +24,15 @@ func (z *zones) of(name string) (string, error) {
 		}
 		return zone, nil
 	}
-	if zone, ok := z.known[name]; ok {
+	// the records of a domain never stand at the top of a zone, and those at one level are in one zone
+	parent := name
+	if next, end := dns.NextLabel(name, 0); !end {
+		parent = name[next:]
+	}
+	if zone, ok := z.known[parent]; ok {
 		return zone, nil
 	}
-	answer, err := z.session.ask(name, dns.TypeSOA)
+	answer, err := z.session.ask(parent, dns.TypeSOA)
 	if err != nil {
 		return "", err
 	}
@@ -43,7 +48,7 @@ func (z *zones) of(name string) (string, error) {
 			if z.known == nil {
 				z.known = map[string]string{}
 			}
-			z.known[name] = zone
+			z.known[parent] = zone
 			return zone, nil
 		}
 	}
