@@ -3,8 +3,9 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // FederationGateway is a gateway: the place where other organisations' calendar servers reach our domains, and from
-// which our messages leave.
+// which our messages leave. Services are named after it, and what is made for it carries its name in a label.
 //
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$')",message="the name must be at most 52 lower-case letters, digits and -, and begin with a letter: Services are named after it"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector

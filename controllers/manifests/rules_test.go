@@ -22,8 +22,13 @@ var templates = map[string]string{
 	"PeerPolicy":        "{peers: ['*'], action: Allow}",
 }
 
+// parseSpec parses an object of a kind, with the name x unless one follows a slash: "DKIMKey/name".
 func parseSpec(kind, spec string) []manifests.Problem {
-	text := fmt.Sprintf("apiVersion: federation.calfed.dev/v1alpha1\nkind: %s\nmetadata: {name: x}\nspec: %s\n", kind, spec)
+	kind, name, named := strings.Cut(kind, "/")
+	if !named {
+		name = "x"
+	}
+	text := fmt.Sprintf("apiVersion: federation.calfed.dev/v1alpha1\nkind: %s\nmetadata: {name: %s}\nspec: %s\n", kind, name, spec)
 	_, problems := manifests.Parse(manifests.File{Name: "x.yaml", Data: []byte(text)})
 	return problems
 }
@@ -41,6 +46,34 @@ func TestTheTemplatesAreAccepted(t *testing.T) {
 // one fails the test. (The domain that cannot be changed is tested with the definitions.)
 func TestEveryRuleRefuses(t *testing.T) {
 	t.Parallel()
+	rules := allRules(t)
+	for _, tc := range refusals() {
+		kind, spec, _ := strings.Cut(tc.object, " ")
+		found := false
+		for _, p := range parseSpec(kind, spec) {
+			place := strings.Split(kind, "/")[0] + " " + regexp.MustCompile(`\[\d+\]`).ReplaceAllString(p.Field, "[]")
+			for message := range rules[place] {
+				if p.Field == tc.field && strings.HasSuffix(p.Message, message) {
+					rules[place][message] = true
+					found = true
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s: no rule refuses it at %s: %v", tc.object, tc.field, parseSpec(kind, spec))
+		}
+	}
+	for place, messages := range rules {
+		for message, refuses := range messages {
+			if !refuses && !strings.Contains(message, "cannot be changed") {
+				t.Errorf("%s: no example for the rule %q", place, message)
+			}
+		}
+	}
+}
+
+// refusals are objects with one mistake each: at least one for each rule.
+func refusals() []refusal {
 	const (
 		domain    = "FederatedDomain {domain: %s, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}}"
 		submitter = "FederatedDomain {domain: example.org, gatewayRef: {name: edge}, backend: {type: ISchedule, iSchedule: {url: 'https://c.example.org/'}}, submitters: [%s]}"
@@ -51,6 +84,9 @@ func TestEveryRuleRefuses(t *testing.T) {
 		generated = "DKIMKey {domain: example.org, source: {type: Generated, generated: {%s}}}"
 	)
 	refused := []refusal{
+		{"FederationGateway/edge.west " + templates["FederationGateway"], ""},
+		{"FederationGateway/1edge " + templates["FederationGateway"], ""},
+		{"FederationGateway/edge-" + strings.Repeat("e", 48) + " " + templates["FederationGateway"], ""},
 		{"FederationGateway {host: Gw.example.org, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
 		{"FederationGateway {host: gw.example.org., tls: {type: Secret, secret: {name: t}}}", "spec.host"},
 		{"FederationGateway {host: 192.0.2.1, tls: {type: Secret, secret: {name: t}}}", "spec.host"},
@@ -143,30 +179,7 @@ func TestEveryRuleRefuses(t *testing.T) {
 	for _, tc := range refusedMailServers {
 		refused = append(refused, refusal{fmt.Sprintf(gateway, "submission: {smarthost: "+tc.object+"}"), "spec.submission.smarthost" + tc.field})
 	}
-	rules := allRules(t)
-	for _, tc := range refused {
-		kind, spec, _ := strings.Cut(tc.object, " ")
-		found := false
-		for _, p := range parseSpec(kind, spec) {
-			place := kind + " " + regexp.MustCompile(`\[\d+\]`).ReplaceAllString(p.Field, "[]")
-			for message := range rules[place] {
-				if p.Field == tc.field && strings.HasSuffix(p.Message, message) {
-					rules[place][message] = true
-					found = true
-				}
-			}
-		}
-		if !found {
-			t.Errorf("%s: no rule refuses it at %s: %v", tc.object, tc.field, parseSpec(kind, spec))
-		}
-	}
-	for place, messages := range rules {
-		for message, refuses := range messages {
-			if !refuses && !strings.Contains(message, "cannot be changed") {
-				t.Errorf("%s: no example for the rule %q", place, message)
-			}
-		}
-	}
+	return refused
 }
 
 // refusal is an object, or a part of one, and the field where a rule refuses it.
@@ -231,6 +244,7 @@ func TestRulesAllow(t *testing.T) {
 		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: CalDAV, calDAV: {url: 'http://127.0.0.1:5232/', profile: Radicale, principalTemplate: '/{address}', credentialsRef: {name: s}, bypassACL: true}}}",
 		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: CalDAV, calDAV: {url: 'https://c.example.org/remote.php/dav/', profile: DAViCal, principalTemplate: '/a%20b/{local}/{address}/', freeBusyPrincipal: '/caldav.php/calfed/'}}}",
 		"FederatedDomain {domain: example.org, gatewayRef: {name: e}, backend: {type: IMIP}, submitters: [{name: a, basicRef: {name: s}}, {name: b, pinnedKey: {selector: Cal.A, record: p=}}]}",
+		"FederationGateway/edge-" + strings.Repeat("e", 47) + " {host: gw.example.org, tls: {type: Secret, secret: {name: t}}}",
 		"FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: t}}, submission: {smtp: {}, smarthost: {host: smtp, port: 1024, tls: Implicit, credentialsRef: {name: s}}}}",
 		"FederationGateway {host: gw.example.org, tls: {type: Secret, secret: {name: t}}, submission: {smtp: {maxMessageSize: 65536, maxRecipients: 1, authservID: mx_1.example.org}, smarthost: {host: 192.0.2.25, port: 465, tls: Implicit}}}",
 		"PeerPolicy {peers: ['*'], action: Allow, outbound: {signatureProfile: DAViCal}}",
@@ -283,7 +297,10 @@ func allRules(t *testing.T) map[string]map[string]bool {
 				walk(path+"[]", *p.Items.Schema)
 			}
 		}
-		walk(d.Spec.Names.Kind+" spec", d.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"])
+		root := *d.Spec.Versions[0].Schema.OpenAPIV3Schema
+		walk(d.Spec.Names.Kind+" spec", root.Properties["spec"])
+		root.Properties = nil
+		walk(d.Spec.Names.Kind+" ", root)
 	}
 	return rules
 }
