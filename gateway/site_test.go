@@ -33,7 +33,7 @@ const submitToken = "let-me-in"
 // site is a gateway for local.example whose peer, peer.example, is this test.
 type site struct {
 	*gateway.Gateway
-	t       *testing.T
+	t       testing.TB
 	ca      *catest.CA
 	backend *calendar
 	snap    *snapshot.Snapshot
@@ -70,7 +70,7 @@ func (c *calendar) Deliver(ctx context.Context, d *backend.Delivery) ([]backend.
 func (c *calendar) Close() { panic("a back end of Options.Memory is the caller's") }
 
 // newSite makes a gateway that is not running; edit may change its options and its snapshot.
-func newSite(t *testing.T, edit func(*gateway.Options, *snapshot.Snapshot)) *site {
+func newSite(t testing.TB, edit func(*gateway.Options, *snapshot.Snapshot)) *site {
 	t.Helper()
 	ca, err := catest.New()
 	check(t, err)
@@ -247,7 +247,7 @@ func do(client *http.Client, req *http.Request) answer {
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(body), err: err}
 }
 
-func get(t *testing.T, client *http.Client, url string) answer {
+func get(t testing.TB, client *http.Client, url string) answer {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	check(t, err)
@@ -290,7 +290,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
