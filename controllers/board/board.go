@@ -55,10 +55,11 @@ type Domain struct {
 
 // Policy is what became of a PeerPolicy.
 type Policy struct {
+	Generation int64 // of the object that was compiled
 	Findings   []compile.Finding
 	Domains    []string // covered and compiled, sorted
 	ShadowedBy []string // namespace/name of policies that decide first, sorted
-	Programmed bool     // every pod serves it for all of Domains
+	Programmed bool     // every pod serves it for all of Domains; true where there are none
 }
 
 // Key is what compiling said of a DKIMKey.

@@ -1,0 +1,12 @@
+package controllers
+
+import (
+	"os"
+	"testing"
+
+	"github.com/calfed/calfed/controllers/kubetest"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(kubetest.Main(m))
+}
