@@ -1,0 +1,220 @@
+// Package rounds has many things looked at again and again: each once in a period, at a moment of its own; soon again while
+// something is under way; and at once when asked. A Pace bounds what the looks may ask of the world.
+//
+// It knows nothing of what is looked at.
+package rounds
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+)
+
+// Config of Rounds.
+type Config struct {
+	Period  time.Duration // between looks at something that is settled; each has its own, a tenth longer or shorter
+	Soonest time.Duration // until the second look at something that is not; doubled from look to look, Period at most
+	Workers int           // looks at the same time
+	Clock   clock.WithTicker
+	// Look looks at one thing, and says whether it is settled. It is never called twice at a time for one name.
+	Look func(ctx context.Context, name types.NamespacedName) (settled bool)
+}
+
+// Rounds is a schedule of looks. Safe for concurrent use.
+type Rounds struct {
+	cfg  Config
+	wake chan struct{}
+
+	mu    sync.Mutex
+	items map[types.NamespacedName]*item
+	queue queue
+	count int
+}
+
+// item is a thing that is looked at.
+type item struct {
+	name   types.NamespacedName
+	spread float64 // 0 to 1, its own
+	due    time.Time
+	number int // in the order in which they came
+	place  int // in the queue, -1 while it is looked at
+	again  bool
+	gone   bool
+	tries  int // looks since it was settled
+}
+
+// New makes Rounds.
+func New(cfg Config) *Rounds {
+	return &Rounds{cfg: cfg, wake: make(chan struct{}, 1), items: map[types.NamespacedName]*item{}}
+}
+
+// Add has a thing looked at from now on: at once or, when waiting, at its moment within the next period. seed spreads the moments; an object's UID
+// keeps them the same. For a thing that is known nothing changes.
+func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.items[name] != nil {
+		return
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(seed))
+	i := &item{name: name, spread: float64(h.Sum64()>>11) / (1 << 53), due: r.cfg.Clock.Now(), number: r.count}
+	r.count++
+	if waiting {
+		i.due = i.due.Add(time.Duration(i.spread * float64(r.cfg.Period)))
+	}
+	r.items[name] = i
+	heap.Push(&r.queue, i)
+	r.signal()
+}
+
+// Now has a thing looked at before all that merely have their turn, and once more when it is being looked at.
+func (r *Rounds) Now(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.items[name]
+	if i == nil {
+		return
+	}
+	i.tries = 0
+	if i.place < 0 {
+		i.again = true
+		return
+	}
+	i.due = time.Time{}
+	heap.Fix(&r.queue, i.place)
+	r.signal()
+}
+
+// Remove has a thing looked at no more.
+func (r *Rounds) Remove(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.items[name]
+	if i == nil {
+		return
+	}
+	i.gone = true
+	delete(r.items, name)
+	if i.place >= 0 {
+		heap.Remove(&r.queue, i.place)
+	}
+}
+
+func (r *Rounds) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Start looks until the context ends, and returns when the last look has.
+func (r *Rounds) Start(ctx context.Context) error {
+	var looks sync.WaitGroup
+	defer looks.Wait()
+	free := make(chan struct{}, r.cfg.Workers)
+	for {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		i := r.next(ctx)
+		if i == nil {
+			return nil
+		}
+		looks.Go(func() {
+			defer func() { <-free }()
+			r.done(i, r.cfg.Look(ctx, i.name))
+		})
+	}
+}
+
+// next waits until something is due and takes it; nil when the context ends first.
+func (r *Rounds) next(ctx context.Context) *item {
+	for {
+		i, wait := r.take()
+		if i != nil {
+			return i
+		}
+		timer := r.cfg.Clock.NewTimer(wait)
+		select {
+		case <-timer.C():
+		case <-r.wake:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+func (r *Rounds) take() (*item, time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return nil, r.cfg.Period
+	}
+	if wait := r.queue[0].due.Sub(r.cfg.Clock.Now()); wait > 0 {
+		return nil, wait
+	}
+	return heap.Pop(&r.queue).(*item), 0
+}
+
+// done puts a thing back into the queue.
+func (r *Rounds) done(i *item, settled bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i.gone {
+		return
+	}
+	delay := time.Duration((0.9 + 0.2*i.spread) * float64(r.cfg.Period))
+	if settled {
+		i.tries = 0
+	} else {
+		delay = min(delay, r.cfg.Soonest<<min(i.tries, 16))
+		i.tries++
+	}
+	i.due = r.cfg.Clock.Now().Add(delay)
+	if i.again {
+		i.due, i.again = time.Time{}, false
+	}
+	heap.Push(&r.queue, i)
+	r.signal()
+}
+
+// queue is a heap by due time.
+type queue []*item
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(a, b int) bool {
+	return cmp.Or(q[a].due.Compare(q[b].due), cmp.Compare(q[a].number, q[b].number)) < 0
+}
+func (q queue) Swap(a, b int) {
+	q[a], q[b] = q[b], q[a]
+	q[a].place, q[b].place = a, b
+}
+
+// Push implements heap.Interface.
+func (q *queue) Push(x any) {
+	i := x.(*item)
+	i.place = len(*q)
+	*q = append(*q, i)
+}
+
+// Pop implements heap.Interface.
+func (q *queue) Pop() any {
+	old := *q
+	i := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	i.place = -1
+	return i
+}
