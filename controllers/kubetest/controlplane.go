@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +26,8 @@ const (
 
 // start runs a control plane; when that fails, the error has the end of its logs.
 func start(opt Options) (*Cluster, error) {
-	c := &Cluster{opt: opt, lastIP: 9}
+	c := &Cluster{opt: opt}
+	c.calfed = sync.OnceValues(c.buildCalfed)
 	if err := c.start(); err != nil {
 		tail := c.logs()
 		return nil, errors.Join(fmt.Errorf("start: %w\n%s", err, tail), c.stop())
@@ -209,8 +211,13 @@ func (c *Cluster) logs() string {
 		if err != nil {
 			continue
 		}
-		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		fmt.Fprintf(&b, "%s:\n%s\n", program, strings.Join(lines[max(0, len(lines)-20):], "\n"))
+		fmt.Fprintf(&b, "%s:\n%s\n", program, tail(string(text), 20))
 	}
 	return b.String()
+}
+
+// tail returns the last n lines.
+func tail(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

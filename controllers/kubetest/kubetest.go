@@ -34,9 +34,8 @@ type Cluster struct {
 	env      *envtest.Environment
 	manager  *process // kube-controller-manager
 
-	mu      sync.Mutex
-	lastIP  int
-	stopped bool // the API server
+	calfed  func() (string, error) // builds it, once
+	stopped bool                   // the API server
 }
 
 // Options of a Cluster; the zero value is etcd and kube-apiserver with our CustomResourceDefinitions.

@@ -29,6 +29,21 @@ var programs = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 })
 
+// buildCalfed builds the program with the race detector, as the tests are.
+func (c *Cluster) buildCalfed() (string, error) {
+	root, err := moduleDir("github.com/calfed/calfed")
+	if err != nil {
+		return "", err
+	}
+	binary := c.path("calfed")
+	cmd := exec.Command("go", "build", "-race", "-o", binary, "./cmd/calfed")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/calfed: %w: %s", err, out)
+	}
+	return binary, nil
+}
+
 // moduleDir returns the folder of a module that our go.mod names.
 func moduleDir(module string) (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()

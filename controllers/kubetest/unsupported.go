@@ -1,0 +1,37 @@
+package kubetest
+
+import (
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// unsupported says that a pod wants what this kubelet has not; it fails the test.
+func unsupported(what string) error {
+	return fmt.Errorf("%w by the test's kubelet: %s", errors.ErrUnsupported, what)
+}
+
+// supported looks for what would silently not happen.
+func supported(object *corev1.Pod, c *corev1.Container) error {
+	if len(object.Spec.InitContainers) != 0 {
+		return unsupported("init containers")
+	}
+	if len(c.EnvFrom) != 0 {
+		return unsupported("envFrom")
+	}
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+		if probe != nil && probe.HTTPGet == nil {
+			return unsupported("a probe other than httpGet")
+		}
+	}
+	if c.Lifecycle != nil && (c.Lifecycle.PostStart != nil || c.Lifecycle.PreStop != nil && c.Lifecycle.PreStop.Sleep == nil) {
+		return unsupported("a hook other than a preStop sleep")
+	}
+	for _, m := range c.VolumeMounts {
+		if m.SubPath != "" || m.SubPathExpr != "" {
+			return unsupported("subPath")
+		}
+	}
+	return nil
+}
