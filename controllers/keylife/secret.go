@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 )
@@ -83,4 +84,90 @@ func Read(s *corev1.Secret) (Key, error) {
 func digest(private []byte) string {
 	sum := sha256.Sum256(private)
 	return hex.EncodeToString(sum[:])
+}
+
+// maxName is the longest name of an object.
+const maxName = 253
+
+// SecretName is the name of the Secret of a selector. It has no room for two: whoever makes a second key for a selector of a
+// domain in the namespace is refused by the API server.
+func SecretName(domain, selector string) string {
+	name := selector + "." + domain
+	if len(name) > maxName {
+		name = selector + "." + digest([]byte(domain))[:32]
+	}
+	return name
+}
+
+// NewSecret is the Secret of a key that was just made.
+func NewSecret(key *v1alpha1.DKIMKey, k Key, private []byte) *corev1.Secret {
+	s := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      k.Secret,
+			Namespace: key.Namespace,
+			Labels: map[string]string{
+				LabelOwned:                     OwnedKey,
+				"app.kubernetes.io/name":       "calfed",
+				"app.kubernetes.io/managed-by": "calfed",
+			},
+			Annotations: map[string]string{
+				AnnotationKeyName:   key.Name,
+				AnnotationSelector:  k.Selector,
+				AnnotationMade:      stampOf(k.Made),
+				AnnotationAlgorithm: string(k.Algorithm),
+				AnnotationDigest:    digest(private),
+			},
+		},
+		Type: corev1.SecretTypeOpaque,
+		Data: map[string][]byte{DataKey: private},
+	}
+	Adopt(key, s)
+	Write(k, s)
+	return s
+}
+
+// Adopt makes the DKIMKey the owner of a Secret, so that they go together, and says whether that changed anything.
+func Adopt(key *v1alpha1.DKIMKey, s *corev1.Secret) bool {
+	if metav1.GetControllerOf(s) != nil {
+		return false
+	}
+	s.OwnerReferences = append(s.OwnerReferences, *metav1.NewControllerRef(key, v1alpha1.GroupVersion.WithKind(v1alpha1.KindDKIMKey)))
+	return true
+}
+
+// Write writes into a Secret what changes in a key's life. The private key leaves it with the last use.
+func Write(k Key, s *corev1.Secret) {
+	for annotation, value := range map[string]string{
+		AnnotationState:       string(k.State),
+		AnnotationSince:       stampOf(k.Since),
+		AnnotationQuietSince:  stampOf(k.QuietSince),
+		AnnotationNegativeTTL: durationOf(k.NegativeTTL),
+		AnnotationTTL:         durationOf(k.TTL),
+		AnnotationLifetime:    durationOf(k.Lifetime),
+		AnnotationRequest:     k.Request,
+	} {
+		if value == "" {
+			delete(s.Annotations, annotation)
+			continue
+		}
+		s.Annotations[annotation] = value
+	}
+	if gone(k.State) {
+		delete(s.Data, DataKey)
+		delete(s.Annotations, AnnotationDigest)
+	}
+}
+
+func stampOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func durationOf(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }

@@ -1,0 +1,88 @@
+package keylife
+
+import (
+	"slices"
+	"time"
+
+	"github.com/calfed/calfed/api/v1alpha1"
+)
+
+// underWay are the keys that have not signed yet, newest first.
+func (m *machine) underWay() []Key {
+	return slices.DeleteFunc(slices.Clone(m.Keys), func(k Key) bool {
+		return k.State != v1alpha1.KeyPending && k.State != v1alpha1.KeyPublished
+	})
+}
+
+// lead leads the newest key to where it signs. The others that have not signed are of no use: nobody knows them.
+func (m *machine) lead() bool {
+	keys := m.underWay()
+	active, signs := m.signing()
+	for i, k := range keys {
+		switch {
+		case m.generated == nil:
+			return m.move(k, v1alpha1.KeyRetired, "spec.source is not Generated any more")
+		case i > 0 || signs && active.Made.After(k.Made):
+			return m.move(k, v1alpha1.KeyRetired, "a newer key takes its place")
+		case k.Algorithm != algorithm(m.generated):
+			return m.move(k, v1alpha1.KeyRetired, "spec.source.generated.algorithm is another")
+		}
+	}
+	if len(keys) == 0 {
+		return false
+	}
+	k := keys[0]
+	if request := Request(m.Key); !Obeyed(m.Key, m.Keys, request) {
+		k.Request = request
+		return m.write(Move, k, "the rotation that is asked for is under way")
+	}
+	if k.State == v1alpha1.KeyPending {
+		return m.publish(k)
+	}
+	return m.activate(k)
+}
+
+// publish waits until the record is everywhere. From then on no cache learns any more that there is none.
+func (m *machine) publish(k Key) bool {
+	seen := m.Seen[k.Selector]
+	if seen.Here && m.fresh(seen, k.Since) {
+		k.NegativeTTL = max(time.Second, min(seen.NegativeTTL, maxNegativeTTL))
+		return m.move(k, v1alpha1.KeyPublished, "its record is on every authoritative server")
+	}
+	m.look(k, lookUnderWay, true)
+	m.wait(k, v1alpha1.ReasonAwaitingRecord, seen.Problem)
+	return false
+}
+
+// activate waits until no cache can deny the record, looks once more, and lets the key sign.
+func (m *machine) activate(k Key) bool {
+	seen := m.Seen[k.Selector]
+	if seen.Missing && m.fresh(seen, k.Since) {
+		return m.move(k, v1alpha1.KeyPending, "its record is gone: "+seen.Problem)
+	}
+	ready := k.Since.Add(max(k.NegativeTTL, min(seen.NegativeTTL, maxNegativeTTL), publishBefore(m.generated)))
+	if m.Now.Before(ready) {
+		m.look(k, lookSettled, true)
+		m.wait(k, v1alpha1.ReasonPublished, "its record is out; caches may still deny it")
+		m.again(ready)
+		return false
+	}
+	allowed := !manual(m.generated) || m.Key.Annotations[v1alpha1.AnnotationActivate] == k.Selector
+	if allowed && seen.Here && m.fresh(seen, ready) {
+		return m.move(k, v1alpha1.KeyActive, "its record was out for long enough")
+	}
+	if !allowed {
+		m.look(k, lookSettled, true)
+		m.wait(k, v1alpha1.ReasonAwaitingApproval, "set the annotation "+v1alpha1.AnnotationActivate+" to "+k.Selector+" to let it sign")
+		return false
+	}
+	// not younger than what is needed: the look that the wait ends with is due at once
+	if !seen.At.Before(ready) && !seen.At.After(m.Now) {
+		m.look(k, lookUnderWay, true)
+	} else {
+		m.step.Look = append(m.step.Look, Look{Key: k, At: m.Now, Urgent: true})
+		m.again(m.Now)
+	}
+	m.wait(k, v1alpha1.ReasonAwaitingRecord, seen.Problem)
+	return false
+}
