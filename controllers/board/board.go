@@ -17,16 +17,18 @@ import (
 
 // Gateway is what became of a FederationGateway.
 type Gateway struct {
-	Settings  *snapshot.Gateway // nil: it cannot be compiled
-	Findings  []compile.Finding // of the gateway alone
-	IndexUID  string
-	Serial    uint64 // of the index that was written last
-	Hash      string // of everything
-	Domains   int
-	Held      []string // domains that a removal on hold would drop, sorted; nil = none
-	HeldToken string   // what the annotation calfed.dev/confirm-removal must say to let them go
-	Problem   string   // why the newest state could not be written, "" = it was
-	Pods      []Pod    // sorted by name
+	Generation int64             // of the object that was compiled
+	Settings   *snapshot.Gateway // nil: it cannot be compiled
+	Findings   []compile.Finding // of the gateway alone
+	IndexUID   string
+	Serial     uint64 // of the index that was written last
+	Hash       string // of everything
+	Domains    int
+	Held       []string // domains that a removal on hold would drop, sorted; nil = none
+	HeldToken  string   // what the annotation calfed.dev/confirm-removal must say to let them go
+	Confirmed  string   // what it said when a removal was let go last; "" = none was since the start
+	Problem    string   // why the newest state could not be written, "" = it was
+	Pods       []Pod    // sorted by name
 }
 
 // Pod is what a gateway pod said last.
