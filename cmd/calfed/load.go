@@ -32,7 +32,7 @@ func compileManifests(paths []string, prior compile.CapabilityState, now time.Ti
 	in := compile.Input{
 		Domains: set.Domains, Keys: set.Keys, Policies: set.Policies,
 		Secrets: set.Secrets, ConfigMaps: set.ConfigMaps,
-		Prior: prior, Now: now,
+		Prior: prior, Now: now, TrustOwners: true,
 	}
 	for _, o := range set.LeftOut {
 		in.LeftOut = append(in.LeftOut, compile.Object(o))

@@ -1,13 +1,38 @@
 // Package compile turns resources and Secrets into a snapshot: a pure function, the same in the operator, in
-// standalone mode and in lint. It resolves references, fills in effective defaults, decides conflicts, and says of
+// standalone mode and in lint. It resolves references, fills in effective defaults, decides who may have a domain, and says of
 // every object what it made of it.
 //
-// It reads no files, asks no API server and keeps no state: what must survive (the capability serial) comes in and goes
-// out. It decides no message: that is gateway/policy. Equal objects give equal output, in whatever order they come.
+// It reads no files, asks no API server and keeps no state: what must survive (the capability serial, who is served) comes in
+// and goes out. It decides no message: that is gateway/policy. Equal objects give equal output, in whatever order they come, and
+// whether they are compiled at once or in parts.
 //
 // What is wrong stays local: an error in a gateway means no snapshot at all (the last good one stays), an error in a
 // domain's back end leaves that domain out, an error in a key or submitter that key or submitter, and a
 // policy with an error refuses its peers until it is mended, so that a mistake never opens what was closed.
+//
+// # Who may have a domain
+//
+// Namespaces are strangers to each other: a tenant must not get at another's domain by any object that it makes. A
+// FederatedDomain attaches to a gateway when one entry of spec.allowedDomains lets in its namespace, its name and its back ends. Where
+// that entry asks for proof, the FederatedDomain claims its name only once its condition OwnershipProven is True because the TXT
+// record was seen (records.Challenge), and is a candidate until then.
+//
+// A claim is strong when ownership is proven by DNS, or when the FederatedDomain lies in the namespace of its gateway, which asks for
+// no proof: who runs a gateway decides what it serves. A claim of another namespace that needs no proof is weak. Of several claims to
+// one name at a gateway
+//
+//  1. in one namespace the oldest counts, whichever gateway it is for: DNS leads to one of them;
+//  2. of different namespaces a strong one goes before a weak one,
+//  3. then the one that is served now (Input.Serving), so that nobody's old object becomes a claim and takes a domain away,
+//  4. then the oldest, then the name.
+//
+// Claims of other namespaces at other gateways count only when proven by DNS: what another gateway is content with binds nobody here.
+// So a domain that is served changes hands without its owner's doing only to a namespace that proves its ownership by DNS, and
+// only when nobody asked the owner for proof; where it was proven, only after the owner took the record away.
+//
+// A key that signs for a domain's parent would let its namespace sign for all names below that: outside of the gateway's
+// namespace the domain of a DKIMKey must be the FederatedDomain's own. Endpoints of policies of other namespaces are bounded by
+// backendHosts as back ends are. What a finding says to one namespace names no object and no domain of another.
 package compile
 
 import (
@@ -24,7 +49,7 @@ import (
 // Input is everything that compiling looks at.
 type Input struct {
 	Gateway    *v1alpha1.FederationGateway
-	Domains    []v1alpha1.FederatedDomain // those of other gateways and namespaces are passed over
+	Domains    []v1alpha1.FederatedDomain // for other gateways, they count where they claim the same name
 	Keys       []v1alpha1.DKIMKey
 	Policies   []v1alpha1.PeerPolicy
 	Secrets    []corev1.Secret
@@ -37,6 +62,9 @@ type Input struct {
 	// TrustOwners takes every domain for proven, where proof is required: standalone mode, in which whoever writes the files is
 	// the owner. Otherwise the condition OwnershipProven of the FederatedDomain counts.
 	TrustOwners bool
+	// Serving says for which FederatedDomain (namespace/name) a domain is in the newest snapshot of the gateway: it keeps the
+	// name before those that have no better right to it. Domains that are not in it are served for nobody yet.
+	Serving map[string]string
 }
 
 // Object names an object of any kind.
@@ -50,61 +78,30 @@ type Output struct {
 	Findings     []Finding // sorted by object, then field
 }
 
-// Compile compiles one gateway.
+// Compile compiles one gateway with all its domains.
 func Compile(in Input) Output {
 	if in.Gateway == nil {
 		return Output{Capabilities: in.Prior}
 	}
-	c := &compiler{
-		namespace: in.Gateway.Namespace,
-		leftOut:   in.LeftOut,
-		now:       in.Now,
-		values:    indexValues(in.Secrets, in.ConfigMaps),
-		report:    &report{},
-		logins:    map[string]login{},
-	}
-	gw, ok := c.gateway(in.Gateway)
-	c.smarthost = gw.Submission.Smarthost != nil
-	c.capabilities = gw.Capabilities
-	state := in.Prior
-	if ok {
-		state = nextState(gw.Capabilities, in.Prior, in.Now)
-		gw.Capabilities.Serial = state.Serial
-	}
+	values := indexValues(&in, "")
+	sh := compileGateway(in, values)
+	home := in.Gateway.Namespace
+	c := newCompiler(sh, &in, values)
+	part := c.compile(&in, home)
+	c.shadowed(in.Domains)
+	c.warnOfNobody(c.report.at(gatewayMeta(in.Gateway), "spec"), &sh.Settings.Submission, part.Domains)
 
-	c.indexKeys(in.Keys)
-	served := c.domains(in.Domains, in.Gateway.Name)
-	c.warnOfNobody(c.report.at(gatewayMeta(in.Gateway), "spec"), &gw.Submission, served)
-	policies := c.policies(in.Policies)
-	c.shadowed(policies, domainNames(in.Domains, c.namespace))
-	c.warnOfProfiles(policies, served)
-	attach(served, policies)
-
-	out := Output{Capabilities: state, Findings: c.report.sorted()}
+	out := Output{Capabilities: sh.Capabilities, Findings: SortFindings(slices.Concat(sh.Findings, c.report.findings))}
 	out.Draft = &snapshot.Snapshot{
 		Format:   snapshot.FormatVersion,
-		Gateway:  gw,
-		Domains:  served,
-		Policies: used(policies, served),
+		Gateway:  sh.Settings,
+		Domains:  part.Domains,
+		Policies: part.Policies,
 	}
-	if ok {
+	if sh.OK {
 		out.Snapshot = out.Draft
 	}
 	return out
-}
-
-// compiler is the state of one Compile.
-type compiler struct {
-	namespace    string
-	leftOut      []Object
-	now          time.Time
-	values       values
-	keys         map[string]*signingKey // by name, those of the namespace
-	egress       snapshot.Egress
-	capabilities capabilities
-	smarthost    bool             // the gateway has one, right or wrong
-	logins       map[string]login // by user name
-	report       *report
 }
 
 // meta is what ordering and findings need of an object.
@@ -118,38 +115,4 @@ func older(a, b meta) int {
 	return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 }
 
-// missing says that a reference leads nowhere, and what to do.
-func (c *compiler) missing(at spot, kind, name, cure string) {
-	if slices.Contains(c.leftOut, Object{kind, c.namespace, name}) {
-		at.error(v1alpha1.ReasonRefNotFound, "%s %q has an error of its own and is left out: mend that first", kind, name)
-		return
-	}
-	at.error(v1alpha1.ReasonRefNotFound, "%s %q does not exist in namespace %q: %s", kind, name, c.namespace, cure)
-}
-
-// createOrCorrect is what to do about most references that lead nowhere.
-const createOrCorrect = "create it, or correct the name"
-
 func (m meta) id() string { return m.namespace + "/" + m.name }
-
-// attach notes at every domain the policies that cover it.
-func attach(domains []snapshot.Domain, policies []policy) {
-	for i := range domains {
-		for _, p := range policies {
-			if p.compiled.Coverage(domains[i].Name) >= 0 {
-				domains[i].Policies = append(domains[i].Policies, p.compiled.ID)
-			}
-		}
-	}
-}
-
-// used returns the policies that cover a domain of the snapshot.
-func used(policies []policy, domains []snapshot.Domain) []snapshot.Policy {
-	var out []snapshot.Policy
-	for _, p := range policies {
-		if slices.ContainsFunc(domains, func(d snapshot.Domain) bool { return slices.Contains(d.Policies, p.compiled.ID) }) {
-			out = append(out, p.compiled)
-		}
-	}
-	return out
-}

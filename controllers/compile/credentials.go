@@ -22,7 +22,7 @@ const maxLogin = 1024
 
 // login resolves a Secret with user name and password. at is the field with the Secret's name.
 func (c *compiler) login(at spot, secret string) (username, password string, ok bool) {
-	data, ok := c.values.secrets[c.namespace+"/"+secret]
+	data, ok := c.values.secrets[object{c.namespace, secret}]
 	if !ok {
 		c.missing(at, string(v1alpha1.BundleSecret), secret, "create it, of type kubernetes.io/basic-auth, with "+keyUsername+" and "+keyPassword)
 		return "", "", false
@@ -63,7 +63,7 @@ func loginText(at spot, secret, key string, data map[string][]byte) (string, boo
 
 // calDAVCredentials resolves a Secret with user name and password, or with a token.
 func (c *compiler) calDAVCredentials(at spot, secret string) (username, password, token string) {
-	data, exists := c.values.secrets[c.namespace+"/"+secret]
+	data, exists := c.values.secrets[object{c.namespace, secret}]
 	value, hasToken := data[keyToken]
 	_, hasUsername := data[keyUsername]
 	_, hasPassword := data[keyPassword]

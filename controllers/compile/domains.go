@@ -1,12 +1,10 @@
 package compile
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/calfed/calfed/api/v1alpha1"
-	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -18,47 +16,6 @@ func domainMeta(d *v1alpha1.FederatedDomain) meta {
 	return meta{v1alpha1.KindFederatedDomain, d.Namespace, d.Name, d.CreationTimestamp.Time}
 }
 
-// domains compiles the domains of the gateway, sorted by name. Of two objects of the namespace that claim one domain the
-// older wins, whichever gateways they are for: DNS leads to one of them.
-func (c *compiler) domains(all []v1alpha1.FederatedDomain, gateway string) []snapshot.Domain {
-	var local []*v1alpha1.FederatedDomain
-	for i := range all {
-		if d := &all[i]; d.Namespace == c.namespace {
-			local = append(local, d)
-		}
-	}
-	slices.SortFunc(local, func(a, b *v1alpha1.FederatedDomain) int { return older(domainMeta(a), domainMeta(b)) })
-	var out []snapshot.Domain
-	winners := map[string]meta{}
-	for _, d := range local {
-		at := c.report.at(domainMeta(d), "spec")
-		own := d.Spec.GatewayRef.Name == gateway
-		name, err := cua.Domain(string(d.Spec.Domain))
-		if err != nil {
-			if own {
-				at.to("domain").error(v1alpha1.ReasonInvalidValue, "%q is no domain name", d.Spec.Domain)
-			}
-			continue
-		}
-		first, taken := winners[name]
-		if !taken {
-			winners[name] = domainMeta(d)
-		}
-		if !own { // its own gateway's compile has more to say
-			continue
-		}
-		if taken {
-			at.to("domain").error(v1alpha1.ReasonConflict, "FederatedDomain %s already answers for %s: delete one of the two", first.id(), name)
-			continue
-		}
-		if compiled, ok := c.domain(at, d, name); ok {
-			out = append(out, compiled)
-		}
-	}
-	slices.SortFunc(out, func(a, b snapshot.Domain) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
 // domain compiles one domain; false when something that is for it has nowhere to go.
 func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (snapshot.Domain, bool) {
 	spec := &d.Spec
@@ -67,7 +24,7 @@ func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (sn
 		Source:     d.Namespace + "/" + d.Name,
 		Signing:    c.signing(at.to("signing"), spec.Signing, name, len(spec.Submitters)),
 		Accepts:    c.messages(at.to("accepts"), spec.Accepts),
-		Submitters: c.submitters(at.to("submitters"), spec.Submitters, domainMeta(d)),
+		Submitters: c.submitters(at.to("submitters"), spec.Submitters),
 		Fallback:   c.fallback(at.to("fallback"), spec.Fallback),
 	}
 	backendAt := at.to("backend").isolated()
@@ -81,6 +38,9 @@ func (c *compiler) domain(at spot, d *v1alpha1.FederatedDomain, name string) (sn
 	if c.asksFreeBusy(out.Accepts) {
 		warnOfFreeBusy(answersAt, answers)
 	}
+	if spec.Publish != nil {
+		c.publish(at.to("publish").isolated(), d, name)
+	}
 	return out, !backendAt.failed() && !answersAt.failed()
 }
 
@@ -92,23 +52,18 @@ func (c *compiler) signing(at spot, s *v1alpha1.Signing, domain string, submitte
 		}
 		return out
 	}
+	pending := true // no key is wrong: those there are do not sign yet
 	for i, ref := range s.Keys {
-		at := at.to("keys").index(i).to("name")
-		k, ok := c.keys[ref.Name]
-		if !ok {
-			c.missing(at, v1alpha1.KindDKIMKey, ref.Name, createOrCorrect)
-			continue
-		}
-		key := c.key(k)
-		switch {
-		case key == nil: // said at the DKIMKey
-		case !cua.WithinDomain(domain, key.Domain):
-			at.error(v1alpha1.ReasonInvalidValue, "DKIMKey %q is for %s, which does not speak for %s: its domain must be %s or a parent of it", ref.Name, key.Domain, domain, domain)
-		case !slices.ContainsFunc(out.Keys, func(k snapshot.Key) bool { return k.Source == key.Source }):
-			out.Keys = append(out.Keys, *key)
-		}
+		at := at.to("keys").index(i).to("name").isolated()
+		out.Keys = append(out.Keys, c.keysFor(at, ref.Name, domain)...)
+		pending = pending && !at.failed() && c.keys[ref.Name].made()
 	}
-	if len(out.Keys) == 0 {
+	out.Keys = compactKeys(out.Keys)
+	switch {
+	case slices.ContainsFunc(out.Keys, func(k snapshot.Key) bool { return k.Signs() }):
+	case pending:
+		at.to("keys").warn(v1alpha1.ReasonNoKey, "no key signs yet: %s receives messages and cannot send any until the operator has made one and seen its record", domain)
+	default:
 		at.to("keys").warn(v1alpha1.ReasonNoKey, "none of the keys can be used: %s receives messages and cannot send any", domain)
 	}
 	for _, m := range s.Lookup {
@@ -138,14 +93,14 @@ func (c *compiler) keysSignMail(at spot, s *v1alpha1.Signing, keys []snapshot.Ke
 		if k == nil || k.object.Spec.ServiceType != v1alpha1.ServiceISchedule {
 			continue
 		}
-		if slices.ContainsFunc(keys, func(usable snapshot.Key) bool { return usable.Source == k.meta.id() }) {
+		if slices.ContainsFunc(keys, func(usable snapshot.Key) bool { return usable.Signs() && usable.Source == k.meta.id() }) {
 			at.to("keys").index(i).to("name").error(v1alpha1.ReasonInvalidValue, "serviceType ISchedule keeps DKIMKey %q from signing mail: make it Any, or set spec.signing.mail to Disabled; until then no mail is signed", ref.Name)
 		}
 	}
 	if len(s.Lookup) > 0 && !slices.Contains(s.Lookup, v1alpha1.LookupDNS) {
 		at.to("mail").warn(v1alpha1.ReasonNoEffect, "mail receivers find keys by dns/txt alone: add it to spec.signing.lookup, and publish the record")
 	}
-	return len(keys) > 0 && !at.failed()
+	return slices.ContainsFunc(keys, func(k snapshot.Key) bool { return k.Signs() }) && !at.failed()
 }
 
 // fallback compiles the slower way; one that leads nowhere is left out. IS-SEND-7.

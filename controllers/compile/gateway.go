@@ -16,9 +16,9 @@ func gatewayMeta(gw *v1alpha1.FederationGateway) meta {
 	return meta{v1alpha1.KindFederationGateway, gw.Namespace, gw.Name, gw.CreationTimestamp.Time}
 }
 
-// gateway compiles what all domains share; false when any of it is wrong. A gateway is compiled whole or not at all:
+// compileGateway compiles what all domains share; false when any of it is wrong. A gateway is compiled whole or not at all:
 // half an egress rule or half a certificate is worse than the last good snapshot.
-func (c *compiler) gateway(gw *v1alpha1.FederationGateway) (snapshot.Gateway, bool) {
+func (c *compiler) compileGateway(gw *v1alpha1.FederationGateway) (snapshot.Gateway, bool) {
 	at := c.report.at(gatewayMeta(gw), "spec")
 	spec := &gw.Spec
 	out := snapshot.Gateway{
@@ -31,7 +31,8 @@ func (c *compiler) gateway(gw *v1alpha1.FederationGateway) (snapshot.Gateway, bo
 		at.to("host").error(v1alpha1.ReasonInvalidValue, "%q is no host name", spec.Host)
 	}
 	out.Host = host
-	out.TLS = c.gatewayTLS(at.to("tls"), spec, host)
+	out.TLS = c.gatewayTLS(at.to("tls"), gw, host)
+	c.allowed = compileAllowed(at.to("allowedDomains"), spec.AllowedDomains)
 	if spec.DefaultPolicy == v1alpha1.ActionAllow {
 		out.DefaultAction = snapshot.Allow
 	}
@@ -48,17 +49,29 @@ func (c *compiler) gateway(gw *v1alpha1.FederationGateway) (snapshot.Gateway, bo
 	return out, !at.failed()
 }
 
-func (c *compiler) gatewayTLS(at spot, spec *v1alpha1.FederationGatewaySpec, host string) snapshot.KeyPair {
-	if spec.TLS.Secret == nil {
-		at.error(v1alpha1.ReasonInvalidValue, "type %q needs the member secret", spec.TLS.Type)
+// CertManagerSecret is the name of the Secret in which cert-manager keeps the certificate of a gateway.
+func CertManagerSecret(gateway string) string { return gateway + "-tls" }
+
+func (c *compiler) gatewayTLS(at spot, gw *v1alpha1.FederationGateway, host string) snapshot.KeyPair {
+	spec := &gw.Spec.TLS
+	var ref v1alpha1.SecretRef
+	cure := "create it, of type kubernetes.io/tls"
+	switch {
+	case spec.Secret != nil:
+		ref, at = *spec.Secret, at.to("secret").to("name")
+	case spec.CertManager != nil:
+		ref, at = v1alpha1.SecretRef{Name: CertManagerSecret(gw.Name)}, at.to("certManager")
+		cure = "cert-manager makes it once the issuer has signed; see the Certificate of that name"
+	default:
+		at.error(v1alpha1.ReasonInvalidValue, "type %q needs the member secret or certManager", spec.Type)
 		return snapshot.KeyPair{}
 	}
-	pair, leaf := c.keyPair(at.to("secret"), *spec.TLS.Secret)
+	pair, leaf := c.keyPair(at, ref, cure)
 	if pair == nil {
 		return snapshot.KeyPair{}
 	}
 	if host != "" && leaf.VerifyHostname(host) != nil {
-		at.to("secret").to("name").warn(v1alpha1.ReasonInvalidValue, "the certificate in Secret %q is not for %s: other organisations will refuse to connect", spec.TLS.Secret.Name, host)
+		at.warn(v1alpha1.ReasonInvalidValue, "the certificate in Secret %q is not for %s: other organisations will refuse to connect", ref.Name, host)
 	}
 	return *pair
 }

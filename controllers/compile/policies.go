@@ -23,15 +23,11 @@ type policy struct {
 	compiled snapshot.Policy
 }
 
-// policies compiles the policies of the namespace, sorted by ID. One without a usable peer pattern is left out; one
+// compilePolicies compiles the policies of the namespace, in the order of their IDs. One without a usable peer pattern is left out; one
 // that is wrong otherwise refuses its peers: dropping it could let a wider policy allow what it was to refuse.
-func (c *compiler) policies(all []v1alpha1.PeerPolicy) []policy {
+func (c *compiler) compilePolicies(all []*v1alpha1.PeerPolicy) *policyIndex {
 	var out []policy
-	for i := range all {
-		p := &all[i]
-		if p.Namespace != c.namespace {
-			continue
-		}
+	for _, p := range all {
 		m := meta{v1alpha1.KindPeerPolicy, p.Namespace, p.Name, p.CreationTimestamp.Time}
 		at := c.report.at(m, "spec")
 		at.suffix = failClosed
@@ -61,7 +57,7 @@ func (c *compiler) policies(all []v1alpha1.PeerPolicy) []policy {
 		out = append(out, policy{object: p, meta: m, compiled: compiled})
 	}
 	slices.SortFunc(out, func(a, b policy) int { return cmp.Compare(a.compiled.ID, b.compiled.ID) })
-	return out
+	return newPolicyIndex(out)
 }
 
 // patterns compiles domain patterns, sorted.
@@ -190,6 +186,7 @@ func (c *compiler) outbound(at spot, o *v1alpha1.Outbound) snapshot.Outbound {
 		if c.target(at, o.Endpoint, "https") && strings.Contains(o.Endpoint, "?") {
 			at.error(v1alpha1.ReasonInvalidValue, "the URL must not carry a query: messages are posted to the path alone")
 		}
+		c.endpointHost(at, hostOf(o.Endpoint))
 	}
 	if o.CABundleRef != nil {
 		out.CABundle = c.bundle(at.to("caBundleRef"), *o.CABundleRef)
@@ -204,7 +201,7 @@ func (c *compiler) outbound(at spot, o *v1alpha1.Outbound) snapshot.Outbound {
 	slices.Sort(out.CertificateSHA256)
 	out.CertificateSHA256 = slices.Compact(out.CertificateSHA256)
 	if o.ClientCertificateRef != nil {
-		out.ClientCertificate, _ = c.keyPair(at.to("clientCertificateRef"), *o.ClientCertificateRef)
+		out.ClientCertificate, _ = c.keyPair(at.to("clientCertificateRef").to("name"), *o.ClientCertificateRef, "create it, of type kubernetes.io/tls")
 	}
 	if o.AuthorizationRef != nil {
 		out.Authorization = c.authorization(at.to("authorizationRef"), *o.AuthorizationRef)

@@ -45,7 +45,7 @@ func (c *compiler) submission(at spot, s *v1alpha1.Submission) snapshot.Submissi
 // warnOfNobody says that a way in for mail has no one to use it.
 func (c *compiler) warnOfNobody(gateway spot, out *snapshot.Submission, domains []snapshot.Domain) {
 	unsure := slices.ContainsFunc(c.leftOut, func(o Object) bool {
-		return o.Kind == v1alpha1.KindFederatedDomain && o.Namespace == c.namespace
+		return o.Kind == v1alpha1.KindFederatedDomain
 	})
 	if out.SMTP == nil || unsure || slices.ContainsFunc(domains, func(d snapshot.Domain) bool {
 		return slices.ContainsFunc(d.Submitters, func(s snapshot.Submitter) bool { return s.Basic != nil })

@@ -18,7 +18,7 @@ const (
 )
 
 // submitters compiles who may send for a domain; one that is wrong is left out. IS-SUB-1.
-func (c *compiler) submitters(list spot, submitters []v1alpha1.Submitter, domain meta) []snapshot.Submitter {
+func (c *compiler) submitters(list spot, submitters []v1alpha1.Submitter) []snapshot.Submitter {
 	var out []snapshot.Submitter
 	for i := range submitters {
 		at := list.index(i).isolated()
@@ -31,7 +31,8 @@ func (c *compiler) submitters(list spot, submitters []v1alpha1.Submitter, domain
 			at.to("name").error(v1alpha1.ReasonConflict, "submitter %q has the same name, token, password or key: give each its own", out[same].Name)
 			continue
 		}
-		if compiled.Basic != nil && !c.claimUsername(at.to("basicRef").to("name"), submitters[i].BasicRef.Name, compiled.Basic, domain, compiled.Name) {
+		if first := sameUser(out, compiled.Basic); first != "" {
+			at.to("basicRef").to("name").error(v1alpha1.ReasonConflict, "the user name in Secret %q is that of submitter %q, with another password: choose another user name", submitters[i].BasicRef.Name, first)
 			continue
 		}
 		out = append(out, compiled)
@@ -75,25 +76,15 @@ func sameProof(a, b *snapshot.Submitter) bool {
 	return len(a.TokenSHA256) > 0 && bytes.Equal(a.TokenSHA256, b.TokenSHA256)
 }
 
-// login is who uses a user name first, and with what.
-type login struct {
-	digest []byte
-	user   string // for people
-}
-
-// claimUsername keeps a user name to one password, in all domains of the gateway: a log that names the user, and a person
-// who reads it, must not have to guess which.
-func (c *compiler) claimUsername(at spot, secret string, b *snapshot.Basic, domain meta, submitter string) bool {
-	first, taken := c.logins[b.Username]
-	if !taken {
-		c.logins[b.Username] = login{b.PasswordSHA256, "submitter \"" + submitter + "\" of FederatedDomain " + domain.id()}
-		return true
+// sameUser is the submitter that has the user name already, "" = nobody: a log that names the user, and a person who reads it, must
+// not have to guess which. Other domains may have it with another password: whoever logs in acts for the domain whose password
+// it is, and no tenant can take a name from another.
+func sameUser(others []snapshot.Submitter, b *snapshot.Basic) string {
+	i := slices.IndexFunc(others, func(o snapshot.Submitter) bool { return b != nil && o.Basic != nil && o.Basic.Username == b.Username })
+	if i < 0 {
+		return ""
 	}
-	if bytes.Equal(first.digest, b.PasswordSHA256) {
-		return true
-	}
-	at.error(v1alpha1.ReasonConflict, "the user name in Secret %q is that of %s, with another password: choose another user name", secret, first.user)
-	return false
+	return others[i].Name
 }
 
 // basic resolves the user name and password that a submitter presents; the password itself goes no further.

@@ -12,22 +12,39 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// values are the contents of Secrets and ConfigMaps, by namespace/name.
+// object is the name of a Secret, a ConfigMap or a DKIMKey.
+type object struct{ namespace, name string }
+
+// values are the contents of Secrets and ConfigMaps.
 type values struct {
-	secrets    map[string]map[string][]byte
-	configMaps map[string]map[string][]byte
+	secrets    map[object]map[string][]byte
+	configMaps map[object]map[string][]byte
+	generated  map[object][]corev1.Secret // those with a key that the operator made, by DKIMKey
 }
 
-func indexValues(secrets []corev1.Secret, maps []corev1.ConfigMap) values {
-	v := values{secrets: map[string]map[string][]byte{}, configMaps: map[string]map[string][]byte{}}
-	for i := range secrets {
-		v.secrets[secrets[i].Namespace+"/"+secrets[i].Name] = secrets[i].Data
+// indexValues takes the Secrets and ConfigMaps of a namespace, "" = of all.
+func indexValues(in *Input, namespace string) values {
+	v := values{secrets: make(map[object]map[string][]byte, len(in.Secrets)), configMaps: map[object]map[string][]byte{}, generated: map[object][]corev1.Secret{}}
+	for i := range in.Secrets {
+		s := &in.Secrets[i]
+		if namespace != "" && s.Namespace != namespace {
+			continue
+		}
+		v.secrets[object{s.Namespace, s.Name}] = s.Data
+		if s.Labels[keylife.LabelOwned] == keylife.OwnedKey {
+			key := object{s.Namespace, s.Annotations[keylife.AnnotationKeyName]}
+			v.generated[key] = append(v.generated[key], *s)
+		}
 	}
-	for i := range maps {
-		m := &maps[i]
+	for i := range in.ConfigMaps {
+		m := &in.ConfigMaps[i]
+		if namespace != "" && m.Namespace != namespace {
+			continue
+		}
 		data := make(map[string][]byte, len(m.Data)+len(m.BinaryData))
 		for k, s := range m.Data {
 			data[k] = []byte(s)
@@ -35,7 +52,7 @@ func indexValues(secrets []corev1.Secret, maps []corev1.ConfigMap) values {
 		for k, b := range m.BinaryData {
 			data[k] = b
 		}
-		v.configMaps[m.Namespace+"/"+m.Name] = data
+		v.configMaps[object{m.Namespace, m.Name}] = data
 	}
 	return v
 }
@@ -46,7 +63,7 @@ func (c *compiler) value(at spot, kind, name, key string) ([]byte, bool) {
 	if kind == string(v1alpha1.BundleConfigMap) {
 		objects = c.values.configMaps
 	}
-	data, ok := objects[c.namespace+"/"+name]
+	data, ok := objects[object{c.namespace, name}]
 	if !ok {
 		c.missing(at.to("name"), kind, name, createOrCorrect)
 		return nil, false
@@ -68,16 +85,17 @@ func (c *compiler) secretValue(at spot, ref v1alpha1.SecretKeyRef) ([]byte, bool
 	return c.value(at, string(v1alpha1.BundleSecret), ref.Name, ref.Key)
 }
 
-// keyPair resolves a kubernetes.io/tls Secret and returns its leaf certificate too.
-func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef) (*snapshot.KeyPair, *x509.Certificate) {
-	data, ok := c.values.secrets[c.namespace+"/"+ref.Name]
+// keyPair resolves a kubernetes.io/tls Secret and returns its leaf certificate too. at is the field with the Secret's name, cure what to
+// do when there is none.
+func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef, cure string) (*snapshot.KeyPair, *x509.Certificate) {
+	data, ok := c.values.secrets[object{c.namespace, ref.Name}]
 	if !ok {
-		c.missing(at.to("name"), string(v1alpha1.BundleSecret), ref.Name, "create it, of type kubernetes.io/tls")
+		c.missing(at, string(v1alpha1.BundleSecret), ref.Name, cure)
 		return nil, nil
 	}
 	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
 		if len(data[key]) == 0 {
-			at.to("name").error(v1alpha1.ReasonRefNotFound, "Secret %q has no %s: a Secret of type kubernetes.io/tls holds %s and %s", ref.Name, key, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+			at.error(v1alpha1.ReasonRefNotFound, "Secret %q has no %s: a Secret of type kubernetes.io/tls holds %s and %s", ref.Name, key, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 			return nil, nil
 		}
 	}
@@ -85,15 +103,15 @@ func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef) (*snapshot.KeyPair, 
 	cert, err := tls.X509KeyPair(pair.Certificate, pair.Key)
 	if err != nil {
 		// crypto/tls names what it missed and never the material
-		at.to("name").error(v1alpha1.ReasonInvalidValue, "Secret %q is no certificate with its key: %s", ref.Name, strings.TrimPrefix(err.Error(), "tls: "))
+		at.error(v1alpha1.ReasonInvalidValue, "Secret %q is no certificate with its key: %s", ref.Name, strings.TrimPrefix(err.Error(), "tls: "))
 		return nil, nil
 	}
 	switch {
 	case c.now.IsZero():
 	case c.now.After(cert.Leaf.NotAfter):
-		at.to("name").warn(v1alpha1.ReasonExpired, "the certificate in Secret %q has expired: others refuse to connect until it is renewed", ref.Name)
+		at.warn(v1alpha1.ReasonExpired, "the certificate in Secret %q has expired: others refuse to connect until it is renewed", ref.Name)
 	case c.now.Before(cert.Leaf.NotBefore):
-		at.to("name").warn(v1alpha1.ReasonExpired, "the certificate in Secret %q is not valid yet: others refuse to connect; is the clock right?", ref.Name)
+		at.warn(v1alpha1.ReasonExpired, "the certificate in Secret %q is not valid yet: others refuse to connect; is the clock right?", ref.Name)
 	}
 	return &pair, cert.Leaf
 }
