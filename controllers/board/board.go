@@ -40,9 +40,10 @@ type Pod struct {
 
 // Domain is what became of a FederatedDomain.
 type Domain struct {
-	Gateway  types.NamespacedName
-	Settings *snapshot.Gateway // of its gateway; nil: that cannot be compiled
-	Compiled *snapshot.Domain  // nil: it is left out, and Findings say why
+	Generation int64 // of the object that was compiled
+	Gateway    types.NamespacedName
+	Settings   *snapshot.Gateway // of its gateway; nil: that cannot be compiled
+	Compiled   *snapshot.Domain  // nil: it is left out, and Findings say why
 	// Candidate is the domain as it would be compiled if nothing but the proof of ownership were missing; nil otherwise. Of
 	// it only the challenge may be shown: nothing of it is published.
 	Candidate *snapshot.Domain
