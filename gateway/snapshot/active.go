@@ -50,7 +50,10 @@ func activate(s *Snapshot, before *found) (*Active, error) {
 		a.domains[d.Name] = d
 		for j := range d.Signing.Keys {
 			k := &d.Signing.Keys[j]
-			a.keys[keyName{k.Domain, k.Selector}] = k
+			name := keyName{k.Domain, k.Selector}
+			if a.keys[name] == nil || k.Domain == d.Name {
+				a.keys[name] = k
+			}
 		}
 		list := strings.Join(d.Policies, "\x00")
 		if shared[list] == nil {
@@ -104,7 +107,8 @@ func (a *Active) KnowsPeer(peer string) bool {
 	return peer != "" && a.Snapshot.Gateway.DefaultAction == Allow || len(a.allowed.closest(peer)) > 0
 }
 
-// Key finds a published key of any domain here, for /.well-known/domainkey (IS-DKIM-11).
+// Key finds a published key of any domain here, for /.well-known/domainkey (IS-DKIM-11). Of two under one name, which strangers
+// to each other may have brought, the one of the domain itself counts, then that of the first domain below it.
 func (a *Active) Key(domain, selector string) (*Key, bool) {
 	k, ok := a.keys[keyName{domain, selector}]
 	return k, ok

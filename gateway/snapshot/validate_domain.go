@@ -15,12 +15,11 @@ type domainValidator struct {
 	smarthost bool // mail can leave
 	policies  map[string]*Policy
 	names     map[string]bool
-	records   map[keyName]string // one record under one name
 	memory    *memory
 }
 
 func validateDomains(domains []Domain, policies map[string]*Policy, smarthost bool, m *memory) error {
-	v := &domainValidator{smarthost, policies, map[string]bool{}, map[keyName]string{}, m}
+	v := &domainValidator{smarthost, policies, map[string]bool{}, m}
 	return each(domains, v.domain)
 }
 
@@ -75,15 +74,7 @@ func (v *domainValidator) key(d *Domain, k *Key) error {
 	if err := checkDomain(k.Selector); err != nil { // labels of the same form, RFC 6376 §3.1
 		return at("selector", err)
 	}
-	if err := v.record(d, k); err != nil {
-		return err
-	}
-	name := keyName{k.Domain, k.Selector}
-	if other, taken := v.records[name]; taken && other != k.Record {
-		return wrong("selector", "%q of %q has another record elsewhere", k.Selector, k.Domain)
-	}
-	v.records[name] = k.Record
-	return nil
+	return v.record(d, k)
 }
 
 // record checks that what is published says what the key's state is and, of a key that signs, is its public half.
