@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
 	"github.com/calfed/calfed/gateway/probe"
@@ -22,8 +23,12 @@ type Options struct {
 	Authority Authority // asks authoritative name servers
 	Dial      Dial      // leads to name servers that take updates
 
-	Clock clock.WithTicker // nil = the real one
-	Log   *slog.Logger
+	// Leading is asked when somebody else wrote a snapshot: an error means that another operator leads now. nil = there is none.
+	Leading func(context.Context) error
+
+	Metrics prometheus.Registerer // nil = none
+	Clock   clock.WithTicker      // nil = the real one
+	Log     *slog.Logger
 }
 
 // Prober looks at a domain from outside; *probe.Prober implements it.
