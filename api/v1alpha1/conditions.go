@@ -83,6 +83,8 @@ const (
 	ReasonAwaitingPods      = "AwaitingPods"      // a pod may still sign with a key that retires
 	ReasonKeyActive         = "KeyActive"         // a key signs
 	ReasonTerminating       = "Terminating"       // being deleted
+	ReasonKindNotFound      = "KindNotFound"      // the spec needs a kind that the cluster does not have
+	ReasonRefused           = "Refused"           // the cluster does not let the operator make an object that the spec needs
 	ReasonPublisherNotFound = "PublisherNotFound" // the CustomResourceDefinition of DNSEndpoint is not there
 )
 
