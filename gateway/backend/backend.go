@@ -63,6 +63,12 @@ type Tester interface {
 	Test(ctx context.Context, user cua.Address) []Check
 }
 
+// Reacher is a Backend that can say whether its calendar system is there and takes its credentials. It needs no user and writes
+// nothing.
+type Reacher interface {
+	Reach(ctx context.Context) Check
+}
+
 // Echoes is told what a back end is about to write, so that what the calendar server sends out because of it is known for an
 // echo (IS-SUB-3). echo.Memory implements it. Call it before the write leaves: servers send while they store. Who makes the
 // object of a message notes both.

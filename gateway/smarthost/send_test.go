@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -262,4 +263,31 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
+}
+
+// Whether the server would take mail can be asked without one: TLS and AUTH are as for a mail, and no MAIL is said.
+//
+// Proves: IS-SUB-2
+func TestReach(t *testing.T) {
+	for _, mode := range []snapshot.SMTPTLS{snapshot.SMTPStartTLS, snapshot.SMTPImplicit} {
+		s := serve(t, mode)
+		if err := newClient(t, s.Port(), mode).Reach(t.Context()); err != nil || len(s.Mails()) != 0 {
+			t.Errorf("%s: %v, %d mails", mode, err, len(s.Mails()))
+		}
+		wrong := snapshot.SMTPServer{Host: "mail.example", Port: s.Port(), TLS: mode, Username: username, Password: "hunter2"}
+		c, err := smarthost.New(wrong, guard(netip.MustParsePrefix("127.0.0.0/8")), "gw.example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "AUTH") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s, a wrong password: %v", mode, err)
+		}
+	}
+	port, heard := act(t, wellBehaved())
+	if err := newClient(t, port, snapshot.SMTPPlain).Reach(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"EHLO gw.example.org", "QUIT"}, heard()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

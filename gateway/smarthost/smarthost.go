@@ -78,6 +78,16 @@ func (c *Client) Send(ctx context.Context, e *Envelope, mail []byte) error {
 	if failure != nil {
 		return failure
 	}
+	return c.converse(ctx, t.run)
+}
+
+// Reach goes as far as a mail would, without one: connection, TLS, EHLO, AUTH. Errors are *Error.
+func (c *Client) Reach(ctx context.Context) error {
+	return c.converse(ctx, func(context.Context, *smtp.Client) *Error { return nil })
+}
+
+// converse opens a session, and takes leave when run has ended.
+func (c *Client) converse(ctx context.Context, run func(context.Context, *smtp.Client) *Error) error {
 	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
 	defer cancel()
 	raw, err := c.guard.DialContext(netguard.Mail)(ctx, "tcp", c.address())
@@ -90,7 +100,7 @@ func (c *Client) Send(ctx context.Context, e *Envelope, mail []byte) error {
 
 	session, failure := c.open(ctx, raw)
 	if failure == nil {
-		failure = t.run(ctx, session)
+		failure = run(ctx, session)
 		quit(session, failure)
 	}
 	if failure != nil {

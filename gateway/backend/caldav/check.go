@@ -38,7 +38,7 @@ func (b *Backend) Test(ctx context.Context, owner cua.Address) []backend.Check {
 		name, expected string
 		run            func(context.Context) (seen, cause string, ok bool)
 	}{
-		{"connect and authenticate", "an answer to PROPFIND", t.connect},
+		{connecting, anAnswer, t.b.connect},
 		{"find the user", "one principal with this calendar user address", t.find},
 		{"find the default calendar", "a calendar that takes events", t.calendar},
 		{"write an event", "it is stored", t.write},
@@ -83,12 +83,24 @@ func failedBy(err error) (string, string, bool) {
 	return err.Error(), "see what the calendar server's own log says of this request", false
 }
 
-func (t *trial) connect(ctx context.Context) (string, string, bool) {
-	answer, list, err := t.b.client.propfind(ctx, t.b.client.base, "0", baseProps)
+const (
+	connecting = "connect and authenticate"
+	anAnswer   = "an answer to PROPFIND"
+)
+
+// Reach implements backend.Reacher: what is asked first of a server, with the credentials.
+func (b *Backend) Reach(ctx context.Context) backend.Check {
+	c := backend.Check{Name: connecting, Expected: anAnswer}
+	c.Seen, c.Cause, c.OK = b.connect(ctx)
+	return c
+}
+
+func (b *Backend) connect(ctx context.Context) (string, string, bool) {
+	answer, list, err := b.client.propfind(ctx, b.client.base, "0", baseProps)
 	switch {
 	case err != nil:
 		return err.Error(), noConnection(err), false
-	case list == nil && t.b.server.PrincipalTemplate == "": // with a template nothing is asked there
+	case list == nil && b.server.PrincipalTemplate == "": // with a template nothing is asked there
 		return fmt.Sprintf("HTTP status %d", answer.status), "the URL is no WebDAV folder", false
 	}
 	return fmt.Sprintf("HTTP status %d", answer.status), "", true

@@ -103,3 +103,21 @@ func TestTestWithoutConnection(t *testing.T) {
 		})
 	}
 }
+
+// Whether the server is there and takes the credentials can be asked without a user, and nothing is written.
+//
+// Proves: IS-BACK-3
+func TestReach(t *testing.T) {
+	f := newFake(t)
+	b := f.backend(t, nil)
+	if c := b.Reach(context.Background()); !c.OK || len(f.writes) != 0 {
+		t.Errorf("%+v, %d writes", c, len(f.writes))
+	}
+	f.hook = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	if c := b.Reach(context.Background()); c.OK || c.Seen == "" || !strings.Contains(c.Cause, "credentialsRef") || strings.Contains(c.Seen+c.Cause, "secret") {
+		t.Errorf("%+v", c)
+	}
+}

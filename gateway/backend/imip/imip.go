@@ -24,6 +24,7 @@ import (
 // Sender takes mail; *smarthost.Client implements it.
 type Sender interface {
 	Send(ctx context.Context, e *smarthost.Envelope, mail []byte) error
+	Reach(ctx context.Context) error
 }
 
 // Config of a Backend.
@@ -110,6 +111,17 @@ func (b *Backend) compose(d *backend.Delivery, to cua.Address) (*smarthost.Envel
 
 // mailbox is a mailto: address as an envelope has it.
 func mailbox(a cua.Address) string { return a.Local() + "@" + a.Domain() }
+
+// Reach implements backend.Reacher: the mail server, as far as a mail would come.
+func (b *Backend) Reach(ctx context.Context) backend.Check {
+	c := backend.Check{Name: "connect and authenticate", Expected: "a session in which mail could be sent"}
+	if err := b.cfg.Sender.Reach(ctx); err != nil {
+		c.Seen, c.Cause = err.Error(), "the server does not run, its address is outside egress.backendCIDRs, or port, tls or credentialsRef are not as the server wants them"
+		return c
+	}
+	c.OK, c.Seen = true, "the mail server is ready"
+	return c
+}
 
 // Close implements backend.Backend.
 func (b *Backend) Close() {}

@@ -68,6 +68,8 @@ func (p *post) Send(_ context.Context, e *smarthost.Envelope, text []byte) error
 	return p.says[e.To[0]]
 }
 
+func (p *post) Reach(context.Context) error { return p.says[""] }
+
 func newBackend(t testing.TB, sender backendimip.Sender, change ...func(*backendimip.Config)) *backendimip.Backend {
 	t.Helper()
 	cfg := backendimip.Config{Sender: sender, Host: "gw.example.org", Proven: true, Now: func() time.Time { return time.Unix(1795000000, 0) }}
@@ -361,6 +363,8 @@ func TestDeadline(t *testing.T) {
 
 // waits is a mail server that never answers.
 type waits struct{ cancel func() }
+
+func (waits) Reach(context.Context) error { return nil }
 
 func (w waits) Send(ctx context.Context, _ *smarthost.Envelope, _ []byte) error {
 	w.cancel()

@@ -17,7 +17,7 @@ import (
 // Test implements backend.Tester: the endpoint's capabilities, and a free/busy question of the user about the user. Events
 // cannot be written and removed over iSchedule, so none is.
 func (b *Backend) Test(ctx context.Context, user cua.Address) []backend.Check {
-	reached := b.testCapabilities(ctx)
+	reached := b.Reach(ctx)
 	answers := backend.Check{Name: "ask free/busy", Expected: "status 2.0 for the user", Skipped: true, Seen: "not tried"}
 	if reached.OK {
 		answers = b.testFreeBusy(ctx, user)
@@ -27,7 +27,8 @@ func (b *Backend) Test(ctx context.Context, user cua.Address) []backend.Check {
 	}}
 }
 
-func (b *Backend) testCapabilities(ctx context.Context) backend.Check {
+// Reach implements backend.Reacher: the endpoint's capabilities.
+func (b *Backend) Reach(ctx context.Context) backend.Check {
 	c := backend.Check{Name: "connect", Expected: "a capabilities document"}
 	c.Cause = "no iSchedule at spec.backend.iSchedule.url, or it does not talk to this host: switch iSchedule on in the calendar server (Cyrus: httpmodules), and correct the path"
 	target := *b.endpoint

@@ -53,3 +53,23 @@ func TestCheckSaysHowFarItCame(t *testing.T) {
 		})
 	}
 }
+
+// Whether the server is there can be asked without a user, and no message is sent.
+//
+// Proves: IS-BACK-3
+func TestReach(t *testing.T) {
+	status := http.StatusOK
+	b := server(t, "/ischedule", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("a %s", r.Method)
+		}
+		ischedule.WriteDocument(w, status, (&ischedule.Capabilities{Serial: 7, Versions: []string{"1.0"}}).Marshal())
+	})
+	if c := b.Reach(context.Background()); !c.OK {
+		t.Errorf("%+v", c)
+	}
+	status = http.StatusNotFound
+	if c := b.Reach(context.Background()); c.OK || c.Seen != "HTTP status 404" || c.Cause == "" {
+		t.Errorf("%+v", c)
+	}
+}
