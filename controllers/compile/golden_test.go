@@ -123,7 +123,7 @@ func goldenInputs(t *testing.T) []string {
 // readInput decodes the documents of one golden input, without the API server's checks: mistakes that these would stop
 // must not hurt either. A value "file:NAME" in a Secret or ConfigMap stands for testdata/files/NAME. The
 // gateway named edge is the one compiled.
-func readInput(t *testing.T, name string) (compile.Input, []v1alpha1.FederationGateway) {
+func readInput(t testing.TB, name string) (compile.Input, []v1alpha1.FederationGateway) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".in.yaml"))
 	if err != nil {
@@ -169,6 +169,9 @@ func readInput(t *testing.T, name string) (compile.Input, []v1alpha1.FederationG
 				m.Data[k] = string(content(t, v))
 			}
 			in.ConfigMaps = append(in.ConfigMaps, m)
+		case "Namespace":
+			in.Namespaces = append(in.Namespaces, corev1.Namespace{})
+			decode(&in.Namespaces[len(in.Namespaces)-1])
 		default:
 			t.Fatalf("document %d: kind %q", i, head.Kind)
 		}
@@ -181,7 +184,7 @@ func readInput(t *testing.T, name string) (compile.Input, []v1alpha1.FederationG
 	return in, gateways
 }
 
-func content(t *testing.T, value string) []byte {
+func content(t testing.TB, value string) []byte {
 	t.Helper()
 	name, isFile := strings.CutPrefix(value, "file:")
 	if !isFile {
