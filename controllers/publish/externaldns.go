@@ -64,18 +64,20 @@ func (e *ExternalDNS) Publish(ctx context.Context, want []records.Record, ours [
 		if err := e.Client.Delete(ctx, current, client.Preconditions{UID: new(current.GetUID())}); client.IgnoreNotFound(err) != nil {
 			return out, fmt.Errorf("delete DNSEndpoint %s: %w", e.Owner.Name, err)
 		}
-		return Outcome{}, nil
+		return Outcome{Changed: true}, nil
 	}
 	entries, err := generic(endpoints(want))
 	if err != nil {
 		return out, err
 	}
-	if got, _, _ := unstructured.NestedSlice(current.Object, "spec", "endpoints"); !exists || !equal(got, entries) {
+	got, _, _ := unstructured.NestedSlice(current.Object, "spec", "endpoints")
+	changed := !exists || !equal(got, entries)
+	if changed {
 		if err := e.apply(ctx, entries); err != nil {
 			return out, fmt.Errorf("apply DNSEndpoint %s: %w", e.Owner.Name, err)
 		}
 	}
-	out = Outcome{}
+	out = Outcome{Changed: changed}
 	for _, s := range sets(want) {
 		out.hold(change{set: s})
 	}

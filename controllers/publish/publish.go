@@ -30,9 +30,11 @@ type Publisher interface {
 
 // Outcome is what became of the records.
 type Outcome struct {
-	Ours    []v1alpha1.PublishedRecord // what is ours now, sorted
-	Foreign []Foreign                  // in the way, and left as they are
-	Outside []string                   // names of want that lie outside the zone; sorted
+	// Ours is what is ours now, sorted: written or, where something was in the way, still intended.
+	Ours    []v1alpha1.PublishedRecord
+	Changed bool      // something was written or taken back
+	Foreign []Foreign // in the way, and left as they are
+	Outside []string  // names of want that lie outside the zone; sorted
 }
 
 // Foreign is a record that somebody else wrote at a name of ours.

@@ -17,12 +17,3 @@ func toRR(r records.Record) (dns.RR, error) {
 	rr.Header().Name = dns.CanonicalName(rr.Header().Name)
 	return rr, nil
 }
-
-// Data is the data of a record as zone files write it, the strings of a TXT record joined and without quotes.
-func Data(r records.Record) string {
-	rr, err := toRR(r)
-	if err != nil {
-		return ""
-	}
-	return dataOf(rr)
-}

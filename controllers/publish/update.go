@@ -103,7 +103,7 @@ func (u *Update) plan(s *session, want []records.Record, out *Outcome) ([]part, 
 			continue
 		case errors.Is(err, errOutside):
 			out.Outside = append(out.Outside, plain(c.name))
-			out.release(c)
+			out.disown(c)
 			continue
 		case err != nil:
 			return nil, err
@@ -140,6 +140,7 @@ func (u *Update) apply(s *session, p part, out *Outcome) error {
 			}
 			switch answer.Rcode {
 			case dns.RcodeSuccess:
+				out.Changed = true
 			case dns.RcodeYXRrset, dns.RcodeNXRrset, dns.RcodeYXDomain, dns.RcodeNameError:
 				continue
 			default:
@@ -163,7 +164,7 @@ func (u *Update) stage(s *session, m *dns.Msg, c change, out *Outcome) (func(), 
 	mine := func() { out.hold(c) }
 	gone := func() { out.release(c) }
 	foreign := func() {
-		out.release(c)
+		out.disown(c)
 		out.Foreign = append(out.Foreign, Foreign{Name: c.name, Type: current.rrtype, Seen: current.seen()})
 	}
 	written := c.ours != nil && c.ours.Written != ""
@@ -236,6 +237,14 @@ func (s *session) read(name, rrtype string) (set, error) {
 func (o *Outcome) hold(c change) {
 	o.release(c)
 	o.Ours = append(o.Ours, v1alpha1.PublishedRecord{Name: c.name, Type: c.rrtype, Written: c.hash()})
+}
+
+// disown notes that a set is not ours, and still intended.
+func (o *Outcome) disown(c change) {
+	o.release(c)
+	if c.ours != nil {
+		o.Ours = append(o.Ours, v1alpha1.PublishedRecord{Name: c.name, Type: c.rrtype, Intended: c.hash()})
+	}
 }
 
 // release notes that a set is not ours any more, or never was.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +151,8 @@ func TestUpdateOverwritesNothingOfOthers(t *testing.T) {
 			if diff := cmp.Diff(tc.srv, s.Records(service.Name, "SRV")); diff != "" {
 				t.Errorf("in the zone (-want +got):\n%s", diff)
 			}
-			if len(out.Ours) != tc.held {
+			written := slices.DeleteFunc(slices.Clone(out.Ours), func(r v1alpha1.PublishedRecord) bool { return r.Written == "" })
+			if len(written) != tc.held {
 				t.Errorf("ours: %+v", out.Ours)
 			}
 		})
@@ -189,7 +191,7 @@ team.example.org. IN SOA ns1.example.org. admin.example.org. 1 7200 900 86400 60
 		t.Error(diff)
 	}
 	u.Settings.Zone = "team.example.org"
-	if out := publishAll(t, u, []records.Record{teams, key}, nil); !cmp.Equal(out.Outside, []string{"cal1._domainkey.example.org"}) || len(out.Ours) != 1 {
+	if out := publishAll(t, u, []records.Record{teams, key}, nil); !cmp.Equal(out.Outside, []string{"cal1._domainkey.example.org"}) || len(out.Ours) != 2 || publish.Done([]records.Record{teams, key}, out.Ours) {
 		t.Errorf("%+v", out)
 	}
 }
