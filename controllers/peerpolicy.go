@@ -13,16 +13,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/calfed/calfed/api/v1alpha1"
-	"github.com/calfed/calfed/controllers/board"
 )
 
 // policyWorkers write the status of that many policies at once: a wide change concerns thousands.
 const policyWorkers = 4
 
-// peerPolicies says in the status of each PeerPolicy what became of it. It decides nothing.
-//
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=peerpolicies;federateddomains,verbs=get;list;watch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=peerpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=peerpolicies/status,verbs=patch
+
+// peerPolicies says in the status of each PeerPolicy what became of it. It decides nothing.
 type peerPolicies struct {
 	*deps
 	client client.Client
@@ -49,18 +48,7 @@ func (r *peerPolicies) Reconcile(ctx context.Context, req reconcile.Request) (re
 	}
 	post, posted := r.board.Policies.Get(req.NamespacedName)
 	if !posted || post.Generation != p.Generation {
-		lonely, err := r.lonely(ctx, p.Namespace)
-		if err != nil || !lonely {
-			return reconcile.Result{}, err
-		}
-		post = board.Policy{Programmed: true}
+		return reconcile.Result{}, nil
 	}
 	return reconcile.Result{}, writeStatus(ctx, r.client, &p, p.Status, policyStatus(&p, post, r.Clock.Now()))
-}
-
-// lonely says whether a namespace has no domain: then no gateway looks at its policies.
-func (r *peerPolicies) lonely(ctx context.Context, namespace string) (bool, error) {
-	var domains v1alpha1.FederatedDomainList
-	err := r.client.List(ctx, &domains, client.InNamespace(namespace), client.Limit(1), client.UnsafeDisableDeepCopy)
-	return len(domains.Items) == 0, err
 }

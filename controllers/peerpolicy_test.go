@@ -73,20 +73,6 @@ func (r *policyRig) policy(t *testing.T) *v1alpha1.PeerPolicy {
 	return p
 }
 
-// domain makes the namespace one that somebody looks at.
-func (r *policyRig) domain(t *testing.T) {
-	t.Helper()
-	if err := r.Create(t.Context(), &v1alpha1.FederatedDomain{
-		ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "example-org"},
-		Spec: v1alpha1.FederatedDomainSpec{
-			Domain: "example.org", GatewayRef: v1alpha1.GatewayRef{Name: "edge"},
-			Backend: v1alpha1.Backend{Type: v1alpha1.BackendIMIP},
-		},
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (r *policyRig) post(p *v1alpha1.PeerPolicy, post board.Policy) {
 	post.Generation = p.Generation
 	r.board.Policies.Post(client.ObjectKeyFromObject(p), post)
@@ -116,7 +102,6 @@ func (r *policyRig) becomes(t *testing.T, p *v1alpha1.PeerPolicy, want v1alpha1.
 func TestPolicyStatusSaysWhatBecameOfIt(t *testing.T) {
 	t.Parallel()
 	r := newPolicyRig(t)
-	r.domain(t)
 	finding := func(severity compile.Severity, field, reason, message string) []compile.Finding {
 		return []compile.Finding{{Severity: severity, Kind: v1alpha1.KindPeerPolicy, Field: field, Reason: reason, Message: message}}
 	}
@@ -202,23 +187,10 @@ func TestPolicyStatusSaysWhatBecameOfIt(t *testing.T) {
 	}
 }
 
-// A policy that no gateway looks at is not waited for for ever.
-func TestPolicyOfANamespaceWithoutDomains(t *testing.T) {
-	t.Parallel()
-	r := newPolicyRig(t)
-	p := r.policy(t)
-	r.becomes(t, p, v1alpha1.PeerPolicyStatus{ObservedGeneration: 1, Conditions: []metav1.Condition{
-		condition("Accepted", true, "Accepted", policyUsable),
-		condition("Programmed", true, "Unused", policyUnused),
-		condition("Ready", true, "Unused", policyUnused),
-	}})
-}
-
 // What was compiled of an older generation says nothing about the new one.
 func TestPolicyStatusIsOfTheGenerationThatWasCompiled(t *testing.T) {
 	t.Parallel()
 	r := newPolicyRig(t)
-	r.domain(t)
 	p := r.policy(t)
 	served := v1alpha1.PeerPolicyStatus{ObservedGeneration: 1, DomainCount: 1, Domains: []string{"example.org"}, Conditions: []metav1.Condition{
 		condition("Accepted", true, "Accepted", policyUsable),
@@ -251,7 +223,6 @@ func TestPolicyStatusIsOfTheGenerationThatWasCompiled(t *testing.T) {
 func TestPolicyStatusDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	r := newPolicyRig(t)
-	r.domain(t)
 	p := r.policy(t)
 	post := board.Policy{Domains: []string{"example.org"}, Programmed: true}
 	r.post(p, post)
@@ -272,6 +243,10 @@ func TestPolicyStatusDoesNotFlap(t *testing.T) {
 	}
 	if p.ResourceVersion != written {
 		t.Errorf("an equal post was written: resourceVersion %s, then %s", written, p.ResourceVersion)
+	}
+
+	if err := writeStatus(t.Context(), nil, p, p.Status, p.Status); err != nil { // without a client it could not write
+		t.Error(err)
 	}
 
 	later := condition("Ready", false, "Programming", policyOnTheWay)

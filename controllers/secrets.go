@@ -18,10 +18,10 @@ import (
 	"github.com/calfed/calfed/api/v1alpha1"
 )
 
+// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
+
 // contents reads Secrets and ConfigMaps that objects refer to. Of all there are only the metadata are cached; what is referred
 // to is fetched, and kept until it changes or nothing refers to it any more. Safe for concurrent use.
-//
-// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
 type contents struct {
 	live  client.Reader // asks the API server
 	cache client.Reader // has the metadata, and the objects that refer

@@ -23,12 +23,12 @@ import (
 	"github.com/calfed/calfed/api/v1alpha1"
 )
 
-// snapshots compiles gateways, writes what pods serve and posts on the board what became of each object. One worker at a time
-// is at a gateway.
-//
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federationgateways;federateddomains;dkimkeys;peerpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;update;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+
+// snapshots compiles gateways, writes what pods serve and posts on the board what became of each object. One worker at a time
+// is at a gateway.
 type snapshots struct {
 	*deps
 	client  client.Client

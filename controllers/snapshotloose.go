@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -80,8 +81,8 @@ func (l *loose) policy(ctx context.Context, name types.NamespacedName) {
 		return
 	}
 	for _, pattern := range patternsOf(&p) {
-		if len(l.r.domains(ctx, client.InNamespace(p.Namespace), client.MatchingFields{fieldPatterns: pattern}, client.Limit(1))) > 0 {
-			return // compiling will come across it
+		if l.compiled(ctx, l.r.domains(ctx, client.InNamespace(p.Namespace), client.MatchingFields{fieldPatterns: pattern})) {
+			return
 		}
 	}
 	post := board.Policy{Generation: p.Generation, Findings: compile.Dangling(nil, compile.Input{Policies: []v1alpha1.PeerPolicy{p}}), Programmed: true}
@@ -102,10 +103,8 @@ func (l *loose) key(ctx context.Context, name types.NamespacedName) {
 	}
 	post := board.Key{}
 	users := l.r.domains(ctx, client.InNamespace(k.Namespace), client.MatchingFields{fieldKeys: k.Name})
-	for i := range users {
-		if l.r.cache.Get(ctx, gatewayOf(&users[i]), &v1alpha1.FederationGateway{}) == nil {
-			return // compiling will come across it
-		}
+	if l.compiled(ctx, users) {
+		return
 	}
 	if len(users) == 0 {
 		post.Findings = compile.Dangling(nil, compile.Input{Keys: []v1alpha1.DKIMKey{k}})
@@ -113,6 +112,13 @@ func (l *loose) key(ctx context.Context, name types.NamespacedName) {
 	if was, ok := l.r.board.Keys.Get(name); !ok || !reflect.DeepEqual(was, post) {
 		l.r.board.Keys.Post(name, post)
 	}
+}
+
+// compiled says whether one of the domains has a gateway: compiling that will come across what the domain uses.
+func (l *loose) compiled(ctx context.Context, domains []v1alpha1.FederatedDomain) bool {
+	return slices.ContainsFunc(domains, func(d v1alpha1.FederatedDomain) bool {
+		return l.r.cache.Get(ctx, gatewayOf(&d), &v1alpha1.FederationGateway{}) == nil
+	})
 }
 
 func parseName(id string) types.NamespacedName {

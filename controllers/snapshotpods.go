@@ -25,9 +25,9 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// snapshotPods asks the pods of gateways what they serve.
-//
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+
+// snapshotPods asks the pods of gateways what they serve.
 type snapshotPods struct{ *snapshots }
 
 // When and how pods are asked.
