@@ -1,0 +1,151 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/infra"
+)
+
+// lookForKinds is how often the API server is asked which kinds it has. Asking takes no right; watching definitions would take
+// one for the whole cluster.
+const lookForKinds = 30 * time.Second
+
+// optionalKinds knows which kinds of neighbours the cluster has, and has them watched as long as it does. Safe for
+// concurrent use.
+type optionalKinds struct {
+	gateways   *gateways
+	discovery  discovery.ServerResourcesInterfaceWithContext
+	controller controller.Controller
+	queue      workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+	mu   sync.Mutex
+	have map[schema.GroupVersionKind]bool // nil: not asked yet
+}
+
+func newOptionalKinds(mgr manager.Manager, r *gateways) (*optionalKinds, error) {
+	d, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, err
+	}
+	k := &optionalKinds{gateways: r, discovery: d}
+	return k, mgr.Add(k)
+}
+
+// watchWith has the controller watch what is there.
+func (k *optionalKinds) watchWith(c controller.Controller) error {
+	k.controller = c
+	return c.Watch(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		k.queue = q
+		return nil
+	}))
+}
+
+// Start looks for kinds until ctx ends.
+func (k *optionalKinds) Start(ctx context.Context) error {
+	ticker := k.gateways.Clock.NewTicker(lookForKinds)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+			if err := k.look(ctx); err != nil {
+				k.gateways.Log.Warn("the API server does not say which kinds it has", "error", err)
+			}
+		}
+	}
+}
+
+// present returns the kinds that there are. They must not be changed.
+func (k *optionalKinds) present(ctx context.Context) (map[schema.GroupVersionKind]bool, error) {
+	k.mu.Lock()
+	have := k.have
+	k.mu.Unlock()
+	if have != nil {
+		return have, nil
+	}
+	if err := k.look(ctx); err != nil {
+		return nil, err
+	}
+	return k.present(ctx)
+}
+
+// look asks, and on a change watches what came, drops what went and has all gateways looked at.
+func (k *optionalKinds) look(ctx context.Context) error {
+	now, err := k.ask(ctx)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.have != nil && maps.Equal(k.have, now) {
+		return nil
+	}
+	for kind := range now {
+		if !k.have[kind] {
+			if err := k.controller.Watch(source.Kind(k.gateways.objects, cached(kind), k.gateways.ofOwner())); err != nil {
+				return err
+			}
+		}
+	}
+	for kind := range k.have {
+		if !now[kind] {
+			if err := k.gateways.objects.RemoveInformer(ctx, cached(kind)); err != nil {
+				return err
+			}
+		}
+	}
+	first := k.have == nil
+	k.have = now
+	if first {
+		return nil // all gateways are looked at anyway
+	}
+	var all v1alpha1.FederationGatewayList
+	if err := k.gateways.client.List(ctx, &all); err != nil {
+		return err
+	}
+	for i := range all.Items {
+		k.queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+	}
+	return nil
+}
+
+func (k *optionalKinds) ask(ctx context.Context) (map[schema.GroupVersionKind]bool, error) {
+	_, optional := infra.Kinds()
+	served := map[schema.GroupVersion]*metav1.APIResourceList{}
+	out := map[schema.GroupVersionKind]bool{}
+	for _, kind := range optional {
+		gv := kind.GroupVersion()
+		if _, asked := served[gv]; !asked {
+			list, err := k.discovery.ServerResourcesForGroupVersionWithContext(ctx, gv.String())
+			if err != nil && !apierrors.IsNotFound(err) {
+				return nil, err
+			}
+			served[gv] = list
+		}
+		if served[gv] == nil {
+			continue
+		}
+		for _, r := range served[gv].APIResources {
+			if r.Kind == kind.Kind {
+				out[kind] = true
+			}
+		}
+	}
+	return out, nil
+}
