@@ -40,6 +40,7 @@ func (r *snapshots) write(ctx context.Context, st *gatewayState, gw *v1alpha1.Fe
 		return nil
 	}
 	w := &snapshotWriter{snapshots: r, st: st, gw: gw, serial: st.stored.next()}
+	st.problem = st.tooLarge()
 	if !w.anything() {
 		return nil
 	}
@@ -62,14 +63,13 @@ func (r *snapshots) write(ctx context.Context, st *gatewayState, gw *v1alpha1.Fe
 	if err == nil {
 		err = errors.Join(w.refused...)
 	}
-	if len(w.tooLarge) > 0 {
-		st.problem = tooLarge(w.tooLarge)
-	}
 	if err == nil {
 		st.foreign = false
 		return nil
 	}
-	st.problem = explain(err)
+	if problem := explain(err); problem != "" {
+		st.problem = problem
+	}
 	return err
 }
 
@@ -80,9 +80,8 @@ type snapshotWriter struct {
 	gw     *v1alpha1.FederationGateway
 	serial uint64
 
-	mu       sync.Mutex
-	refused  []error
-	tooLarge []int
+	mu      sync.Mutex
+	refused []error
 }
 
 // wanted is the part of a shard when it has to be written.
@@ -105,23 +104,23 @@ func (w *snapshotWriter) obsolete(number int) bool {
 
 func (w *snapshotWriter) anything() bool {
 	for number := range snapshot.Shards {
-		if p := w.st.parts[number]; p != nil && p.tooLarge {
-			w.tooLarge = append(w.tooLarge, number)
-		}
 		if w.wanted(number) != nil || w.obsolete(number) {
 			return true
 		}
 	}
-	if len(w.tooLarge) > 0 {
-		w.st.problem = tooLarge(w.tooLarge)
-	}
 	return w.indexChanged()
 }
 
-func tooLarge(shards []int) string {
+// tooLarge says which shards do not fit; "" when all do.
+func (st *gatewayState) tooLarge() string {
 	var numbers []string
-	for _, n := range shards {
-		numbers = append(numbers, fmt.Sprintf("%03d", n))
+	for number, p := range st.parts {
+		if p != nil && p.tooLarge {
+			numbers = append(numbers, fmt.Sprintf("%03d", number))
+		}
+	}
+	if len(numbers) == 0 {
+		return ""
 	}
 	return v1alpha1.ReasonTooLarge + ": shard " + strings.Join(numbers, ", ") + " does not fit a Secret, and its domains are served as before: " +
 		"spread them over more gateways, or let policies name fewer peers and smaller certificate bundles"
@@ -129,19 +128,15 @@ func tooLarge(shards []int) string {
 
 // shards writes those that changed.
 func (w *snapshotWriter) shards(ctx context.Context) error {
-	w.tooLarge = nil
+	wanted := map[int]*part{}
+	for number := range snapshot.Shards {
+		if p := w.wanted(number); p != nil {
+			wanted[number] = p
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(writesAtOnce)
-	for number := range snapshot.Shards {
-		if p := w.st.parts[number]; p != nil && p.tooLarge {
-			w.mu.Lock()
-			w.tooLarge = append(w.tooLarge, number)
-			w.mu.Unlock()
-		}
-		p := w.wanted(number)
-		if p == nil {
-			continue
-		}
+	for number, p := range wanted {
 		g.Go(func() error {
 			err := w.shard(ctx, number, p)
 			if refusal(err) {
