@@ -39,15 +39,17 @@ lint: bin/golangci-lint ## Vet, format, import floors
 	bin/golangci-lint run ./...
 	bin/golangci-lint run --build-tags interop ./hack/... ./gateway/backend/caldav/...
 
-generate: bin/controller-gen ## Regenerate deepcopy code and CRDs
+generate: bin/controller-gen ## Regenerate deepcopy code, CRDs, RBAC rules, and what the chart has of them
 	bin/controller-gen object paths=./api/...
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
+	bin/controller-gen rbac:roleName=calfed-manager paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	go run ./hack/chart
 
 verify: generate ## Fail when generated files or go.mod are stale
 	go mod tidy
 	go -C hack/tools mod tidy
 	go -C hack/deploytools mod tidy
-	@git diff --exit-code -- api config/crd go.mod go.sum hack/tools hack/deploytools || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
+	@git diff --exit-code -- api config charts go.mod go.sum hack/tools hack/deploytools || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
 
 image: ## Build the container image (needs a container engine; see Dockerfile)
 	docker build --build-arg VERSION=$(VERSION) -t calfed:$(VERSION) .
