@@ -46,6 +46,11 @@ func conditions(has []metav1.Condition, generation int64, now time.Time, want ..
 
 // writeStatus applies a status in place of the one the object has, when they differ.
 func writeStatus[S any](ctx context.Context, c client.Client, o client.Object, has, want S) error {
+	return writeStatusAt(ctx, c, o, "", has, want)
+}
+
+// writeStatusAt is writeStatus for an object that still has the version; the error is a conflict when it has another.
+func writeStatusAt[S any](ctx context.Context, c client.Client, o client.Object, version string, has, want S) error {
 	if apiequality.Semantic.DeepEqual(has, want) {
 		return nil
 	}
@@ -62,6 +67,7 @@ func writeStatus[S any](ctx context.Context, c client.Client, o client.Object, h
 	u.SetNamespace(o.GetNamespace())
 	u.SetName(o.GetName())
 	u.SetUID(o.GetUID()) // not another object's that came under the name since
+	u.SetResourceVersion(version)
 	return c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(statusOwner), client.ForceOwnership)
 }
 
