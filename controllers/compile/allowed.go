@@ -208,11 +208,14 @@ func telling(patterns []string, single string) string {
 		}
 	}
 	slices.Sort(out)
-	if hidden {
-		out = append(out, single)
-	}
-	if len(out) == 0 {
+	text := strings.Join(out, ", ")
+	switch {
+	case text == "" && hidden:
+		return single + " alone"
+	case text == "":
 		return "none"
+	case hidden:
+		return text + " and " + single
 	}
-	return strings.Join(out, ", ")
+	return text
 }
