@@ -124,6 +124,8 @@ func (c Class) takesPort(port uint16) bool {
 		return true
 	case c == Mail:
 		return port == 25 || port == 465 || port == 587
+	case c == NameServer:
+		return port == 53
 	default:
 		return port == 443
 	}

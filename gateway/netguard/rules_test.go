@@ -101,7 +101,7 @@ func TestOnlyGloballyRoutableUnicast(t *testing.T) {
 	}
 	g := netguard.New(netguard.Config{})
 	for _, tt := range tests {
-		for class, port := range map[netguard.Class]uint16{netguard.Peer: 443, netguard.Backend: 443, netguard.Mail: 25} {
+		for class, port := range map[netguard.Class]uint16{netguard.Peer: 443, netguard.Backend: 443, netguard.Mail: 25, netguard.NameServer: 53} {
 			err := g.Check(class, netip.AddrPortFrom(netip.MustParseAddr(tt.addr), port))
 			if got := ruleOf(t, err); got != tt.rule {
 				t.Errorf("class %d: %s is refused by %q, want %q", class, tt.addr, got, tt.rule)
@@ -125,6 +125,7 @@ func TestPorts(t *testing.T) {
 	}{
 		{netguard.Peer, []uint16{443, 1024, 8443, 65535}, []uint16{0, 22, 25, 80, 442, 444, 465, 587, 1023}},
 		{netguard.Backend, []uint16{443, 1024, 8443, 65535}, []uint16{0, 22, 25, 80, 442, 444, 465, 587, 1023}},
+		{netguard.NameServer, []uint16{53, 1024, 5353, 65535}, []uint16{0, 22, 25, 52, 54, 80, 443, 853, 1023}},
 		{netguard.Mail, []uint16{25, 465, 587, 1024, 2525, 65535}, []uint16{0, 22, 24, 26, 80, 110, 143, 443, 464, 466, 586, 588, 993, 1023}},
 	} {
 		for rule, ports := range map[string][]uint16{"": tt.open, "port": tt.refused} {
@@ -161,6 +162,8 @@ func TestEachClassHasItsOwnCIDRs(t *testing.T) {
 		{netguard.Backend, "192.168.7.1", "private"},
 		{netguard.Backend, "93.184.216.34", ""},
 		{netguard.Mail, "10.0.0.1", ""},
+		{netguard.NameServer, "10.0.0.1", ""},
+		{netguard.NameServer, "192.168.7.1", "private"},
 		{netguard.Mail, "fd00::1", ""},
 		{netguard.Mail, "192.168.7.1", "private"},
 		{netguard.Mail, "93.184.216.34", ""},
@@ -201,7 +204,7 @@ func TestSomeAddressesNeverWhateverIsPermitted(t *testing.T) {
 		"::ffff:10.96.0.3":         "mapped",
 		"fe80::1%eth0":             "zone",
 	} {
-		for _, class := range []netguard.Class{netguard.Peer, netguard.Backend, netguard.Mail} {
+		for _, class := range []netguard.Class{netguard.Peer, netguard.Backend, netguard.Mail, netguard.NameServer} {
 			err := g.Check(class, netip.AddrPortFrom(netip.MustParseAddr(addr), 8443))
 			if got := ruleOf(t, err); got != rule {
 				t.Errorf("class %d: %s is refused by %q, want %q", class, addr, got, rule)
