@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -54,10 +53,9 @@ func (g *Gateway) readiness() readiness {
 
 func (g *Gateway) serveReady(w http.ResponseWriter, _ *http.Request) {
 	r := g.readiness()
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
+	status := http.StatusOK
 	if !r.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
+		status = http.StatusServiceUnavailable
 	}
-	_ = json.NewEncoder(w).Encode(r)
+	writeJSON(w, status, r)
 }

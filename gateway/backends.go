@@ -270,5 +270,16 @@ func (s *split) Test(ctx context.Context, user cua.Address) (out []backend.Check
 	return out
 }
 
+// Reach implements backend.Reacher: the first half that cannot be reached.
+func (s *split) Reach(ctx context.Context) backend.Check {
+	c := reach(ctx, s.messages)
+	if !c.OK {
+		return c
+	}
+	c = reach(ctx, s.freeBusy)
+	c.Name = "free/busy: " + c.Name
+	return c
+}
+
 // Close implements backend.Backend.
 func (s *split) Close() {}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/calfed/calfed/gateway/backend"
 	"github.com/calfed/calfed/gateway/backend/caldav"
 	"github.com/calfed/calfed/gateway/echo"
@@ -27,7 +29,10 @@ import (
 // Options of a Gateway.
 type Options struct {
 	// host:port; "" = not served; ":0" works, see Addrs
-	PublicAddr, SubmitAddr, SMTPAddr, AdminAddr string
+	PublicAddr, SubmitAddr, SMTPAddr, AdminAddr, StatusAddr string
+
+	StatusTLS StatusTLS                 // asked at every handshake of the status listener; needed with StatusAddr
+	Status    func() snapshot.PodStatus // what the source of snapshots knows; Version and Ready are filled in here; nil = nothing
 
 	Memory       map[string]backend.Backend // back ends of type Memory, by domain: demo and tests; never closed here
 	NeverAddrs   []netip.Addr               // where no connection may lead, whatever the snapshot says: the API server (IS-DISC-10)
@@ -51,6 +56,7 @@ type Gateway struct {
 	submitters    *submission.Shared
 	echoes        *echo.Memory
 	answers       *caldav.Watch
+	reaching      chan struct{} // has room for so many tests of back ends at once
 
 	applyMu sync.Mutex // one Apply at a time
 
@@ -90,9 +96,13 @@ func New(opt Options) *Gateway {
 		submitters:    &submission.Shared{},
 		echoes:        echo.New(opt.Now),
 		answers:       caldav.NewWatch(caldav.WatchConfig{Registerer: m.registry, Now: opt.Now, Log: opt.Log}),
+		reaching:      make(chan struct{}, maxReaching),
 		started:       make(chan struct{}),
 	}
 }
+
+// Registerer takes metrics that /metrics shall show beside the gateway's own.
+func (g *Gateway) Registerer() prometheus.Registerer { return g.metrics.registry }
 
 // userAgent is what we call ourselves; it is signed, so it holds no ", ".
 func (g *Gateway) userAgent() string { return "calfed/" + g.opt.Version }

@@ -12,7 +12,7 @@ import (
 )
 
 // Addrs are the addresses listened on; nil where nothing is.
-type Addrs struct{ Public, Submit, SMTP, Admin net.Addr }
+type Addrs struct{ Public, Submit, SMTP, Admin, Status net.Addr }
 
 // Started is closed when all listeners are open.
 func (g *Gateway) Started() <-chan struct{} { return g.started }
@@ -42,7 +42,7 @@ const (
 
 func (g *Gateway) phase() int32 { return g.draining.Load() }
 
-// The bounds of listeners before the first snapshot, and of the admin listener always.
+// The bounds of listeners before the first snapshot, and of the admin and status listeners always.
 var (
 	firstLimits = snapshot.Limits{
 		MaxConnections: 1000, MaxConnsPerSource: 100, MaxHeaderBytes: 32 << 10,
@@ -75,6 +75,7 @@ const (
 	listenerSubmit = "submit"
 	listenerSMTP   = "smtp"
 	listenerAdmin  = "admin"
+	listenerStatus = "status"
 )
 
 // listener is one socket with what serves behind it: a front, or a mailFront.
@@ -88,7 +89,7 @@ type listener interface {
 // accepted any more; requests in flight get DrainTimeout. It needs no snapshot to start: /readyz says 503 and the
 // resources answer 503 until the first Apply. Run may be called once. It returns nil after a drain that lost nothing.
 func (g *Gateway) Run(ctx context.Context) error {
-	serving, admin, err := g.open(ctx)
+	serving, inside, err := g.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,11 +98,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.watchAnswers()
 	g.applyMu.Unlock()
 	<-ctx.Done()
-	return g.drain(serving, admin)
+	return g.drain(serving, inside)
 }
 
-// open opens all listeners or none.
-func (g *Gateway) open(ctx context.Context) (serving []listener, admin *front, err error) {
+// open opens all listeners or none. Those inside are for operators: they end last.
+func (g *Gateway) open(ctx context.Context) (serving []listener, inside []*front, err error) {
+	if g.opt.StatusAddr != "" && g.opt.StatusTLS == nil {
+		return nil, nil, errors.New("status listener: it needs StatusTLS")
+	}
 	var opened []net.Listener
 	listen := func(addr string) (net.Listener, error) {
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -149,9 +153,21 @@ func (g *Gateway) open(ctx context.Context) (serving []listener, admin *front, e
 			return nil, nil, fmt.Errorf("admin listener: %w", err)
 		}
 		addrs.Admin = ln.Addr()
-		admin = newFront(listenerAdmin, ln, g.adminHandler(), g.metrics, g.log)
-		admin.bound(&adminLimits)
-		admin.start()
+		inside = append(inside, newFront(listenerAdmin, ln, g.adminHandler(), g.metrics, g.log))
+	}
+	if g.opt.StatusAddr != "" {
+		ln, err := listen(g.opt.StatusAddr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("status listener: %w", err)
+		}
+		addrs.Status = ln.Addr()
+		f := newFront(listenerStatus, ln, g.statusHandler(), g.metrics, g.log)
+		f.secure = always(g.opt.StatusTLS.config())
+		inside = append(inside, f)
+	}
+	for _, f := range inside {
+		f.bound(&adminLimits)
+		f.start()
 	}
 
 	g.mu.Lock()
@@ -165,11 +181,11 @@ func (g *Gateway) open(ctx context.Context) (serving []listener, admin *front, e
 		f.start()
 	}
 	g.fronts, g.addrs = serving, addrs
-	return serving, admin, nil
+	return serving, inside, nil
 }
 
 // drain ends serving without losing what was begun.
-func (g *Gateway) drain(serving []listener, admin *front) error {
+func (g *Gateway) drain(serving []listener, inside []*front) error {
 	g.log.Info("draining", "delay", g.opt.DrainDelay, "timeout", g.opt.DrainTimeout)
 	g.draining.Store(phaseLeaving)
 	if g.opt.DrainDelay > 0 {
@@ -191,10 +207,10 @@ func (g *Gateway) drain(serving []listener, admin *front) error {
 	for range serving {
 		<-done
 	}
-	if admin != nil {
-		adminCtx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = admin.shutdown(adminCtx)
+	insideCtx, cancelInside := context.WithTimeout(context.Background(), time.Second)
+	defer cancelInside()
+	for _, f := range inside {
+		_ = f.shutdown(insideCtx)
 	}
 	g.mu.Lock()
 	last := g.current
