@@ -32,7 +32,7 @@ const (
 )
 
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains/status,verbs=get;patch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains/status,verbs=patch
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains/finalizers,verbs=update
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys,verbs=get;list;watch
 // +kubebuilder:rbac:groups=externaldns.k8s.io,resources=dnsendpoints,verbs=get;create;patch;delete
@@ -94,7 +94,7 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 		return reconcile.Result{}, quiet(r.leave(ctx, &d))
 	}
 	post, posted := r.board.Domains.Get(req.NamespacedName)
-	if !posted || post.Generation != 0 && post.Generation != d.Generation {
+	if !posted || post.Generation != d.Generation {
 		return reconcile.Result{}, nil
 	}
 	p, err := r.plan(ctx, &d, post)
@@ -114,7 +114,7 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 	}
 	r.tell(&d, want)
 	r.rounds.Add(req.NamespacedName, string(d.UID), isSettled(&d.Status))
-	if looked && seen.key != p.key || !looked && !isSettled(&want) {
+	if seen.key != p.key && (looked || !isSettled(&want)) || p.post.Programmed && seen.awaits() {
 		r.rounds.Now(req.NamespacedName)
 	}
 	return reconcile.Result{RequeueAfter: p.recheck}, nil

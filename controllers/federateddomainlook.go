@@ -34,7 +34,7 @@ func (r *federatedDomains) look(ctx context.Context, name types.NamespacedName) 
 		return r.takeAway(ctx, &d)
 	}
 	post, posted := r.board.Domains.Get(name)
-	if !posted || post.Generation != 0 && post.Generation != d.Generation {
+	if !posted || post.Generation != d.Generation {
 		return true // the reconcile of the next post asks again
 	}
 	p, err := r.plan(ctx, &d, post)
@@ -46,6 +46,9 @@ func (r *federatedDomains) look(ctx context.Context, name types.NamespacedName) 
 		before = sight{}
 	}
 	now := sight{uid: d.UID, key: p.key, oldPlace: before.oldPlace}
+	if before.key == p.key {
+		now.discoverable, now.backend = before.discoverable, before.backend
+	}
 	good := r.seeProof(ctx, p, before.proof, &now)
 	good = r.publish(ctx, &d, p, &now) && good
 	if p.post.Compiled != nil && (p.place == nil || p.noted || p.hold) {

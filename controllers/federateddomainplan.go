@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -34,7 +34,9 @@ type plan struct {
 	hold  bool             // nothing is written or taken back for now
 	noted bool             // the status says what is about to be written, so it may be
 
-	key string // names all that a look depends on
+	// key names what a look depends on, save whether every pod serves the domain: that changes for all domains at once, and is
+	// no reason to look at all of them.
+	key string
 }
 
 // proofSettles is how long a lost proof may take to reach the compiled configuration.
@@ -168,20 +170,18 @@ func (p *plan) byHand(rec records.Record) bool {
 }
 
 func (p *plan) name(d *v1alpha1.FederatedDomain) string {
-	h := sha256.New()
-	_, _ = fmt.Fprintln(h, p.challenge, p.place, p.hold, p.noted, p.post.Compiled != nil, p.post.Written, p.post.Programmed,
-		d.Annotations[v1alpha1.AnnotationProbe], d.Annotations[v1alpha1.AnnotationResetBackoff])
-	if p.place != nil && p.place.RFC2136 != nil {
-		_, _ = fmt.Fprintln(h, *p.place.RFC2136)
-	}
-	if c := p.challenge; c != nil {
-		_, _ = fmt.Fprintln(h, *c)
-	}
-	for _, rec := range p.needed.All() {
-		_, _ = fmt.Fprintln(h, rec.Name, rec.Type, rec.TTL, rec.Data())
-	}
-	if d.Status.Published != nil {
-		_, _ = fmt.Fprintln(h, d.Status.Published.Type)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	text, _ := json.Marshal(struct { // plain values: that cannot fail
+		Challenge   *v1alpha1.OwnershipChallenge
+		Place       *v1alpha1.PublishedRecords
+		Hold, Noted bool
+		Compiled    bool
+		Published   bool
+		Needed      records.Set
+		Asked       [2]string
+	}{
+		p.challenge, p.place, p.hold, p.noted, p.post.Compiled != nil, d.Status.Published != nil, p.needed,
+		[2]string{d.Annotations[v1alpha1.AnnotationProbe], d.Annotations[v1alpha1.AnnotationResetBackoff]},
+	})
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }

@@ -32,6 +32,9 @@ type sight struct {
 	oldPlace int // how often what lies at a former place could not be taken back
 }
 
+// awaits says whether there is more to see once every pod serves the domain.
+func (s *sight) awaits() bool { return s.checked && s.bad == nil && s.discoverable == nil }
+
 // proofSight is what was seen of the TXT record that proves ownership.
 type proofSight struct {
 	value   string // that was looked for, "" = none was
