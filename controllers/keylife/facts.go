@@ -14,7 +14,7 @@ type Facts struct {
 	// Taken are selectors of the domain that stand for a key that is not among Keys: another DKIMKey's, or one whose Secret is
 	// gone or cannot be read.
 	Taken    []string
-	Seen     map[string]Sighting // by selector: the last look
+	Seen     map[string]Sighting // by selector: the last look since the key was made
 	Pods     map[string]Pods     // by selector; none = not known yet
 	Lifetime time.Duration       // of the longest-lived signatures that are made now; 0 = the default
 	Now      time.Time
@@ -27,11 +27,24 @@ type Sighting struct {
 	Here bool
 	// Missing: one of them says for certain that it does not.
 	Missing bool
-	// AbsentSince is since when every look found that no server has any record at the selector's name; zero = one may.
+	// AbsentSince is since when every look found that no server has any record at the selector's name, and no key was there to
+	// publish one between the looks; zero = one may. See Absent.
 	AbsentSince time.Time
 	NegativeTTL time.Duration // how long caches may deny what appears now
 	TTL         time.Duration // how long caches keep what is there now
 	Problem     string        // what is not as it should be, and where; deterministic; "" when Here
+}
+
+// Absent notes that no server has a record at the selector of k. before is the look before this one, the zero Sighting if there
+// was none.
+func (s *Sighting) Absent(k Key, before Sighting) {
+	switch {
+	case k.State != "" && Outside(k.State):
+	case before.AbsentSince.IsZero() || before.AbsentSince.After(s.At):
+		s.AbsentSince = s.At
+	default:
+		s.AbsentSince = before.AbsentSince
+	}
 }
 
 // Pods is whether gateway pods may sign with a key.

@@ -58,11 +58,14 @@ func (m *machine) follow() bool {
 	if m.generated.Selectors == v1alpha1.SelectorsAlternating {
 		return m.alternate(k, why)
 	}
-	remembered := slices.Clone(m.Taken)
+	taken, remembered := slices.Clone(m.Taken), slices.Clone(m.Taken)
 	for _, other := range m.Keys {
-		remembered = append(remembered, other.Selector)
+		taken = append(taken, other.Selector)
+		if other.Secret != "" { // what a person writes into spec.revoked is no memory of ours
+			remembered = append(remembered, other.Selector)
+		}
 	}
-	k.Selector = uniqueSelector(prefix(m.generated), m.Now, remembered, remembered)
+	k.Selector = uniqueSelector(prefix(m.generated), m.Now, remembered, taken)
 	return m.make(k, why)
 }
 
