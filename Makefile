@@ -6,7 +6,7 @@ FUZZTIME ?= 1m
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean
+.PHONY: help build test kubernetes lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,11 @@ build: ## Build bin/calfed, static
 demo: ## Two organisations on loopback: invite, reply, cancel, free/busy, and three attacks refused
 	go run ./cmd/calfed demo
 
-test: ## Run every test with the race detector
-	go test -race ./...
+test: ## Run every test with the race detector, where needed against a Kubernetes API server (see kubernetes)
+	assets=$$(hack/cluster/build.sh) && KUBEBUILDER_ASSETS=$$assets go test -race ./...
+
+kubernetes: ## Build etcd and the Kubernetes programs for the tests: ten minutes, once (KUBEBUILDER_ASSETS names others)
+	hack/cluster/build.sh
 
 conformance: ## Print requirement id -> tests -> pass, and fail when an id in scope has no passing test
 	go run ./hack/conformance
@@ -49,7 +52,9 @@ verify: generate ## Fail when generated files or go.mod are stale
 	go mod tidy
 	go -C hack/tools mod tidy
 	go -C hack/deploytools mod tidy
-	@git diff --exit-code -- api config charts go.mod go.sum hack/tools hack/deploytools || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
+	go -C hack/cluster/etcd mod tidy
+	go -C hack/cluster/kubeall mod tidy
+	@git diff --exit-code -- api config charts go.mod go.sum hack/tools hack/deploytools hack/cluster || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
 
 image: ## Build the container image (needs a container engine; see Dockerfile)
 	docker build --build-arg VERSION=$(VERSION) -t calfed:$(VERSION) .

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,6 +68,9 @@ func TestImportsOnlyGoDown(t *testing.T) {
 		}
 		name := strings.TrimPrefix(p.ImportPath, module)
 		seen[name] = true
+		if slices.Contains(p.Imports, module+"controllers/kubetest") {
+			t.Errorf("%s imports controllers/kubetest: only tests start a cluster", name)
+		}
 		switch {
 		case name == "gateway" || strings.HasPrefix(name, "gateway/"):
 			checkGateway(t, name, p.Imports)
