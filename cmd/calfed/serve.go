@@ -74,18 +74,9 @@ func newServeCommand() *cobra.Command {
 
 // complete checks the flags and makes what they stand for.
 func (o *serveOptions) complete(cmd *cobra.Command) error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
-		return fmt.Errorf("--log-level %q: want debug, info, warn or error", o.logLevel)
-	}
-	handler := &slog.HandlerOptions{Level: level}
-	switch o.logFormat {
-	case "text":
-		o.logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), handler))
-	case "json":
-		o.logger = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), handler))
-	default:
-		return fmt.Errorf("--log-format %q: want text or json", o.logFormat)
+	var err error
+	if o.logger, err = newLogger(cmd.ErrOrStderr(), o.logFormat, o.logLevel); err != nil {
+		return err
 	}
 	if o.public == "" {
 		return fmt.Errorf("--public-addr: must not be empty")
