@@ -1,0 +1,126 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/board"
+	"github.com/calfed/calfed/controllers/kubetest"
+)
+
+var everyGatewayHas = []string{
+	"Deployment edge", "NetworkPolicy edge", "PodDisruptionBudget edge", "PrometheusRule edge", "Role edge", "RoleBinding edge",
+	"Secret edge-status", "Secret edge-status-ca", "Service edge", "Service edge-submit", "ServiceAccount edge", "ServiceMonitor edge",
+}
+
+func (r *gatewayRig) becomesMade(t *testing.T, want []string) {
+	t.Helper()
+	var diff string
+	defer func() {
+		if diff != "" {
+			t.Log(diff)
+		}
+	}()
+	r.eventually(t, "the objects are those wanted", func(context.Context) bool {
+		diff = cmp.Diff(want, r.made(t))
+		return diff == ""
+	})
+}
+
+func TestGatewayObjectsComeAndGoWithTheSpec(t *testing.T) {
+	t.Parallel()
+	r := newGatewayRig(t, kubetest.Shared(t))
+	gw := r.gateway(t)
+	r.becomesMade(t, everyGatewayHas)
+
+	r.edit(t, gw, func(gw *v1alpha1.FederationGateway) {
+		httpRoute(gw)
+		gw.Spec.TLS = v1alpha1.GatewayTLS{Type: v1alpha1.TLSCertManager, CertManager: &v1alpha1.CertManager{IssuerRef: v1alpha1.IssuerRef{Name: "ca"}}}
+		gw.Spec.Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: 4}
+	})
+	r.becomesMade(t, []string{
+		"BackendTLSPolicy edge", "Certificate edge-tls", "Deployment edge", "HTTPRoute edge", "HorizontalPodAutoscaler edge", "NetworkPolicy edge",
+		"PodDisruptionBudget edge", "PrometheusRule edge", "Role edge", "RoleBinding edge", "Secret edge-status", "Secret edge-status-ca",
+		"Service edge", "Service edge-submit", "ServiceAccount edge", "ServiceMonitor edge",
+	})
+
+	r.edit(t, gw, func(gw *v1alpha1.FederationGateway) {
+		gw.Spec.Exposure, gw.Spec.Autoscaling, gw.Spec.Replicas = nil, nil, new(int32(1))
+		gw.Spec.TLS = v1alpha1.GatewayTLS{Type: v1alpha1.TLSSecret, Secret: &v1alpha1.SecretRef{Name: "cert"}}
+	})
+	r.becomesMade(t, []string{
+		"Deployment edge", "NetworkPolicy edge", "PrometheusRule edge", "Role edge", "RoleBinding edge", "Secret edge-status", "Secret edge-status-ca",
+		"Service edge", "Service edge-submit", "ServiceAccount edge", "ServiceMonitor edge",
+	})
+
+	if err := r.Delete(t.Context(), gw); err != nil {
+		t.Fatal(err)
+	}
+	r.becomesMade(t, nil)
+	if err := r.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); !apierrors.IsNotFound(err) {
+		t.Errorf("the gateway is still there: %v", err)
+	}
+}
+
+// Nothing is written when nothing changed; and when everything is applied again, as after a restart, that changes nothing.
+func TestGatewayThatStaysCausesNoWrites(t *testing.T) {
+	t.Parallel()
+	c := kubetest.New(t, kubetest.Options{Neighbours: true}) // nobody else writes
+	r := &gatewayRig{Client: c.Client, ns: c.Namespace(t), clock: clocktesting.NewFakeClock(time.Now())}
+	stop := r.start(t, c)
+	gw := r.gateway(t, httpRoute, func(gw *v1alpha1.FederationGateway) {
+		gw.Spec.Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: 3}
+	})
+	r.becomesMade(t, []string{
+		"BackendTLSPolicy edge", "Deployment edge", "HTTPRoute edge", "HorizontalPodAutoscaler edge", "NetworkPolicy edge",
+		"PodDisruptionBudget edge", "PrometheusRule edge", "Role edge", "RoleBinding edge", "Secret edge-status", "Secret edge-status-ca",
+		"Service edge", "Service edge-submit", "ServiceAccount edge", "ServiceMonitor edge",
+	})
+	r.becomes(t, gw, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	before := r.settled(t, gw)
+	writes := r.writes.Load()
+	for i := range 100 {
+		r.touch(t, gw, fmt.Sprint(i))
+	}
+	if diff := cmp.Diff(before, r.settled(t, gw)); diff != "" {
+		t.Errorf("objects were written (-before +after):\n%s", diff)
+	}
+	if n := r.writes.Load() - writes; n != 1 { // the status, of settled
+		t.Errorf("%d writes when nothing had changed", n-1)
+	}
+
+	stop()
+	for range 10 { // restarts
+		writes = r.writes.Load()
+		stop := r.start(t, c)
+		r.eventually(t, "all is applied again", func(context.Context) bool { return r.writes.Load()-writes >= int64(len(before)-2) })
+		if diff := cmp.Diff(before, r.settled(t, gw)); diff != "" {
+			t.Fatalf("a restart writes objects (-before +after):\n%s", diff)
+		}
+		stop()
+	}
+}
+
+// settled waits until the reconciler has taken over a post, and returns the versions of all objects.
+func (r *gatewayRig) settled(t *testing.T, gw *v1alpha1.FederationGateway) map[string]string {
+	t.Helper()
+	r.serial++
+	r.post(gw, func(p *board.Gateway) { p.Serial = r.serial })
+	r.eventually(t, "the status has the post", func(ctx context.Context) bool {
+		return r.Get(ctx, client.ObjectKeyFromObject(gw), gw) == nil && gw.Status.Snapshot != nil && gw.Status.Snapshot.Serial == int64(r.serial)
+	})
+	out := map[string]string{}
+	for name, o := range r.objects(t) {
+		out[name] = o.ResourceVersion
+	}
+	return out
+}
