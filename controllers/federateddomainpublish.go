@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/publish"
 	"github.com/calfed/calfed/controllers/records"
 )
@@ -44,7 +45,7 @@ func isUpdate(at *v1alpha1.PublishedRecords) bool {
 // publisher is the one for a place.
 func (r *federatedDomains) publisher(ctx context.Context, d *v1alpha1.FederatedDomain, at *v1alpha1.PublishedRecords) (publish.Publisher, error) {
 	if !isUpdate(at) {
-		return &publish.ExternalDNS{Client: r.client, FieldOwner: fieldOwner, Owner: d, Labels: gatewayLabels(gatewayOf(d).Name)}, nil
+		return &publish.ExternalDNS{Client: r.client, FieldOwner: fieldOwner, Owner: d, Labels: infra.Labels(gatewayOf(d).Name)}, nil
 	}
 	ref := at.RFC2136.TSIG.SecretRef
 	secret, err := r.secrets.Secret(ctx, types.NamespacedName{Namespace: d.Namespace, Name: ref.Name})

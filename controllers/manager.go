@@ -17,6 +17,7 @@ import (
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/keylife"
 )
 
@@ -29,23 +30,12 @@ const (
 // ownedSnapshot is the value of the label calfed.dev/owned on the Secrets of snapshots, which nothing caches.
 const ownedSnapshot = "snapshot"
 
-// Labels of all that the operator makes for a gateway.
+// Labels by which what the operator made is found; infra.Labels has all.
 const (
-	labelName      = "app.kubernetes.io/name"
-	labelInstance  = "app.kubernetes.io/instance"
+	labelInstance  = "app.kubernetes.io/instance" // the gateway
 	labelComponent = "app.kubernetes.io/component"
 	labelManagedBy = "app.kubernetes.io/managed-by"
 )
-
-// gatewayLabels are those of the objects of a gateway.
-func gatewayLabels(gateway string) map[string]string {
-	return map[string]string{
-		labelName:      "calfed",
-		labelInstance:  gateway,
-		labelComponent: "gateway",
-		labelManagedBy: "calfed",
-	}
-}
 
 // ManagerOptions are what Setup needs of a manager: its caches and its client. Whoever makes the manager adds addresses and
 // leader election.
@@ -66,11 +56,13 @@ func ManagerOptions(opt Options) (manager.Options, error) {
 // cacheOptions are those of the manager's cache: Secrets and ConfigMaps are in it by their metadata only, and only pods of
 // gateways.
 func cacheOptions(scheme *runtime.Scheme, namespaces []string) cache.Options {
+	pods := infra.PodLabels("")
+	delete(pods, labelInstance) // of any gateway
 	opt := cache.Options{
 		Scheme:           scheme,
 		DefaultTransform: trim,
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}: {Label: labels.SelectorFromSet(labels.Set{labelName: "calfed", labelComponent: "gateway"})},
+			&corev1.Pod{}: {Label: labels.SelectorFromSet(pods)},
 		},
 	}
 	for _, ns := range namespaces {

@@ -124,7 +124,7 @@ func TestOneDomainChangesOneShard(t *testing.T) {
 		if owner == nil || owner.Kind != v1alpha1.KindFederationGateway || owner.Name != "edge" {
 			t.Errorf("%s: owned by %v", name, owner)
 		}
-		if s.Type != corev1.SecretTypeOpaque || s.Labels[labelInstance] != "edge" || s.Labels[labelManagedBy] != "calfed" {
+		if s.Type != corev1.SecretTypeOpaque || s.Labels[labelInstance] != "edge" || s.Labels["app.kubernetes.io/managed-by"] != "calfed" {
 			t.Errorf("%s: type %s, labels %v", name, s.Type, s.Labels)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/pods"
 	"github.com/calfed/calfed/controllers/podtls"
 )
@@ -32,13 +33,9 @@ func newAskers(d *deps) *askers {
 	return &askers{d: d, kept: map[types.NamespacedName]*asker{}}
 }
 
-// statusAuthority is the name of the Secret with the authority of a gateway's pods; its reconciler makes it, and no pod can
-// read it.
-func statusAuthority(gateway string) string { return gateway + "-status-ca" }
-
 // client returns the client for the pods of a gateway; the error says "unreachable: …".
 func (a *askers) client(ctx context.Context, gateway types.NamespacedName) (*pods.Client, error) {
-	name := types.NamespacedName{Namespace: gateway.Namespace, Name: statusAuthority(gateway.Name)}
+	name := types.NamespacedName{Namespace: gateway.Namespace, Name: infra.StatusCASecret(gateway.Name)}
 	secret, err := a.d.secrets.Secret(ctx, name)
 	if err != nil {
 		return nil, explainMissing(err, name.Name)

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -88,7 +89,7 @@ func references(o client.Object) []reference {
 	r := &referrer{namespace: o.GetNamespace()}
 	switch o := o.(type) {
 	case *v1alpha1.FederationGateway:
-		r.gateway(&o.Spec)
+		r.gateway(o.Name, &o.Spec)
 	case *v1alpha1.FederatedDomain:
 		r.domain(&o.Spec)
 	case *v1alpha1.DKIMKey:
@@ -121,7 +122,10 @@ func (r *referrer) bundle(b *v1alpha1.BundleRef) {
 	}
 }
 
-func (r *referrer) gateway(spec *v1alpha1.FederationGatewaySpec) {
+func (r *referrer) gateway(name string, spec *v1alpha1.FederationGatewaySpec) {
+	if spec.TLS.CertManager != nil {
+		r.secret(infra.TLSSecret(name))
+	}
 	if spec.TLS.Secret != nil {
 		r.secret(spec.TLS.Secret.Name)
 	}

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -250,12 +251,12 @@ func (w *snapshotWriter) delete(ctx context.Context) error {
 }
 
 func (w *snapshotWriter) secret(name, resourceVersion, key string, value []byte) *corev1.Secret {
-	labels := gatewayLabels(w.gw.Name)
+	labels := infra.Labels(w.gw.Name)
 	labels[keylife.LabelOwned] = ownedSnapshot
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: w.gw.Namespace, Name: name, ResourceVersion: resourceVersion, Labels: labels,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(w.gw, v1alpha1.GroupVersion.WithKind(v1alpha1.KindFederationGateway))},
+			OwnerReferences: []metav1.OwnerReference{infra.Owner(w.gw)},
 		},
 		Type: corev1.SecretTypeOpaque,
 		Data: map[string][]byte{key: value},
