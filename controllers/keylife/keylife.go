@@ -33,6 +33,7 @@ const (
 	AnnotationTTL         = "calfed.dev/key-ttl"                // how long caches keep the record: the longest that was seen
 	AnnotationLifetime    = "calfed.dev/key-signature-lifetime" // the longest of signatures that the key made
 	AnnotationQuietSince  = "calfed.dev/key-quiet-since"        // RFC 3339, since when no pod signs with a Retiring key
+	AnnotationUID         = "calfed.dev/key-secret-uid"         // of the Secret when its state was written: another one was restored
 	AnnotationRequest     = "calfed.dev/key-requested-by"       // value of calfed.dev/rotate-requested-at that asked for the key
 
 	DataKey = "private.key"
@@ -48,8 +49,9 @@ type Key struct {
 	Since    time.Time
 	Private  []byte // PEM; nil once Retired or Revoked
 
-	// Written is the state that the Secret says. State is ahead of it where spec.revoked, or a newer Active key, has decided
-	// already: whoever reads both Secrets between two writes sees one key that signs.
+	// Written is the state that the Secret says. State differs where spec.revoked, or a newer Active key, has decided already:
+	// whoever reads both Secrets between two writes sees one key that signs. A Published key that was restored from a backup is
+	// Pending: nobody knows how long its record was gone.
 	Written   v1alpha1.KeyState
 	Algorithm v1alpha1.KeyAlgorithm
 

@@ -140,6 +140,8 @@ func (m *machine) settle() bool {
 			continue
 		}
 		switch {
+		case k.State == v1alpha1.KeyPending && k.Written != v1alpha1.KeyPending:
+			return m.move(k, k.State, "its Secret was restored: nobody knows how long its record was gone")
 		case k.State != k.Written:
 			return m.move(k, k.State, "a newer key signs")
 		case k.State == v1alpha1.KeyRevoked && !m.revoked(k.Selector):

@@ -60,14 +60,14 @@ func TestRulesHoldWhateverHappens(t *testing.T) {
 				w.observe()
 				w.adopt(w.pods[rapid.IntRange(0, len(w.pods)-1).Draw(t, "pod")])
 			},
-			"all keep up": func(*rapid.T) {
-				w.observe()
-				w.compile()
-				for _, s := range w.servers {
-					w.publish(s)
-				}
-				for _, p := range w.pods {
-					w.adopt(p)
+			"all keep up": func(*rapid.T) { w.keepUp() },
+			"hours go by and all keep up": func(t *rapid.T) {
+				for range rapid.IntRange(1, 30).Draw(t, "times twenty minutes") {
+					for i := 0; i < 20 && w.step(false).Do != keylife.Nothing; i++ {
+						w.pass(time.Second)
+					}
+					w.keepUp()
+					w.pass(20 * time.Minute)
 				}
 			},
 			"pod hangs or goes on": func(t *rapid.T) {
@@ -127,6 +127,11 @@ func TestRulesHoldWhateverHappens(t *testing.T) {
 				}
 				w.pass(time.Minute) // a restore takes its time
 				w.secrets, w.taken, w.signed = maps.Clone(backup), nil, false
+				for name, s := range w.secrets {
+					s = s.DeepCopy()
+					s.UID = w.uid()
+					w.secrets[name] = s
+				}
 				w.key.Status = v1alpha1.DKIMKeyStatus{}
 				w.seen = map[string]keylife.Sighting{}
 				w.stale = true

@@ -33,6 +33,9 @@ func Read(s *corev1.Secret) (Key, error) {
 		Request:   a[AnnotationRequest],
 	}
 	k.Written = k.State
+	if uid := a[AnnotationUID]; uid != "" && uid != string(s.UID) && k.State == v1alpha1.KeyPublished {
+		k.State = v1alpha1.KeyPending
+	}
 	switch {
 	case s.Labels[LabelOwned] != OwnedKey:
 		return Key{}, fmt.Errorf("%w: label %s is not %s", ErrSecret, LabelOwned, OwnedKey)
@@ -145,6 +148,7 @@ func Write(k Key, s *corev1.Secret) {
 		AnnotationTTL:         durationOf(k.TTL),
 		AnnotationLifetime:    durationOf(k.Lifetime),
 		AnnotationRequest:     k.Request,
+		AnnotationUID:         string(s.UID),
 	} {
 		if value == "" {
 			delete(s.Annotations, annotation)

@@ -59,6 +59,12 @@ type world struct {
 	signed     bool                 // some key signed once, and nothing was revoked or lost since
 	jumped     bool                 // the clock went forward: waits by it prove nothing
 	made       int
+	uids       int
+}
+
+func (w *world) uid() types.UID {
+	w.uids++
+	return types.UID(fmt.Sprint(w.uids))
 }
 
 func (w *world) now() time.Time { return w.real.Add(w.offset) }
@@ -180,7 +186,9 @@ func (w *world) write(step keylife.Step) {
 		w.made++
 		delete(w.seen, step.Key.Selector)
 		private := fmt.Appendf(nil, "private key %d", w.made)
-		w.secrets[step.Key.Secret] = keylife.NewSecret(w.key, step.Key, private)
+		made := keylife.NewSecret(w.key, step.Key, private)
+		made.UID = w.uid()
+		w.secrets[step.Key.Secret] = made
 		w.material[step.Key.Selector] = append(w.material[step.Key.Selector], digestOf(private))
 	case keylife.Move:
 		s := w.secrets[step.Key.Secret].DeepCopy()
@@ -305,5 +313,17 @@ func (w *world) observe() {
 func (w *world) adopt(p *pod) {
 	if !p.blocked {
 		p.version, p.signs = w.version, w.compiled
+	}
+}
+
+// keepUp lets everybody around the operator do what the Secrets say.
+func (w *world) keepUp() {
+	w.observe()
+	w.compile()
+	for _, s := range w.servers {
+		w.publish(s)
+	}
+	for _, p := range w.pods {
+		w.adopt(p)
 	}
 }
