@@ -26,6 +26,7 @@ func TestMistakesInValuesAreRefused(t *testing.T) {
 		"a resolver by name":                {"resolver=dns.example.org:53", "at '/resolver'"},
 		"a resolver without port":           {"resolver=10.0.0.53", "at '/resolver'"},
 		"an address for a range":            {"probeCIDRs={10.0.0.1}", "at '/probeCIDRs/0'"},
+		"an API server without port":        {"apiServerAddrs={10.0.0.1}", "at '/apiServerAddrs/0'"},
 		"a log level of no such name":       {"log.level=verbose", "at '/log/level'"},
 		"a switch that is neither":          {"metrics.serviceMonitor.enabled=maybe", "at '/metrics/serviceMonitor/enabled': got string, want boolean"},
 		"a toleration's misspelt key":       {"tolerations[0].efect=NoSchedule", "at '/tolerations/0'"},

@@ -3,12 +3,14 @@ package charts_test
 import (
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,6 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // everything is what there is to switch on.
 var everything = append([]string{"--api-versions", "monitoring.coreos.com/v1"}, with(
 	"replicas=2", "gatewayImage=registry.example/gateway@sha256:0123", "resolver=10.0.0.53:53", "probeCIDRs={10.0.0.0/8,fd00::/8}",
+	"dnsUpdateCIDRs={10.0.0.53/32}", "apiServerAddrs={10.0.0.1:6443}",
 	"image.repository=registry.example/calfed", "image.pullPolicy=Always", "image.pullSecrets={registry}",
 	"image.digest=sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "log.level=debug", "log.format=text",
 	"metrics.serviceMonitor.enabled=true", "metrics.prometheusRule.enabled=true", "labels.team=calendar", "annotations.owner=ops",
@@ -58,13 +61,14 @@ func TestRendering(t *testing.T) {
 				}
 				kept[d.Name] = d
 			}
-			golden(t, name+".yaml", strings.Join(rest, "\n---\n"))
 			if name == "no-definitions" {
+				golden(t, "default.yaml", strings.Join(rest, "\n---\n"))
 				if len(kept) > 0 {
 					t.Errorf("%d CustomResourceDefinitions", len(kept))
 				}
 				return
 			}
+			golden(t, name+".yaml", strings.Join(rest, "\n---\n"))
 			checkDefinitions(t, kept)
 		})
 	}
@@ -177,6 +181,25 @@ func decode[T any](t *testing.T, u *unstructured.Unstructured) T {
 		t.Fatalf("%s %s: %v", u.GetKind(), u.GetName(), err)
 	}
 	return out
+}
+
+// Each argument of the operator is one that it knows.
+func TestArgumentsAreFlags(t *testing.T) {
+	t.Parallel()
+	help, err := exec.CommandContext(t.Context(), "go", "run", "../cmd/calfed", "manager", "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range objects(t, template(t, "calfed-system", everything...)) {
+		if u.GetKind() != "Deployment" {
+			continue
+		}
+		for _, arg := range decode[appsv1.Deployment](t, u).Spec.Template.Spec.Containers[0].Args[1:] {
+			if flag, _, _ := strings.Cut(arg, "="); !strings.Contains(string(help), flag+" ") {
+				t.Errorf("calfed manager knows no %s", flag)
+			}
+		}
+	}
 }
 
 // What needs Prometheus Operator is there when that is, and when it was asked for; and has no field that it does not know.
