@@ -29,6 +29,7 @@ type Cluster struct {
 
 	opt      Options
 	dir      string // files of this cluster, removed at the end
+	lock     *os.File
 	programs string
 	net      *network
 	env      *envtest.Environment
@@ -43,6 +44,7 @@ type Options struct {
 	ControllerManager bool // garbage collection, namespace termination, ReplicaSets, autoscaling within its bounds
 	Neighbours        bool // the CustomResourceDefinitions of Gateway API, cert-manager, Prometheus Operator and external-dns
 	Audit             bool // see Cluster.Requests
+	Measuring         bool // calfed is built without the race detector
 }
 
 // shared is the cluster of Shared.
