@@ -87,6 +87,7 @@ func newRootCommand() *cobra.Command {
 	explainUsage(root)
 	root.AddCommand(
 		newServeCommand(),
+		newGatewayCommand(),
 		newManagerCommand(),
 		newDemoCommand(),
 		newSendCommand(),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,7 +27,6 @@ type serveOptions struct {
 	drainDelay, drainTimeout time.Duration
 	logFormat, logLevel      string
 	logger                   *slog.Logger
-	apiServer                []netip.Addr
 }
 
 func newServeCommand() *cobra.Command {
@@ -81,10 +79,6 @@ func (o *serveOptions) complete(cmd *cobra.Command) error {
 	if o.public == "" {
 		return fmt.Errorf("--public-addr: must not be empty")
 	}
-	// IS-DISC-10: in a cluster the kubelet says where the API server is; nothing may be sent there
-	if addr, err := netip.ParseAddr(os.Getenv("KUBERNETES_SERVICE_HOST")); err == nil {
-		o.apiServer = []netip.Addr{addr}
-	}
 	return nil
 }
 
@@ -95,11 +89,12 @@ func (o *serveOptions) serve(cmd *cobra.Command) error {
 	}
 	gw := gateway.New(gateway.Options{
 		PublicAddr: o.public, SubmitAddr: o.submit, SMTPAddr: o.smtp, AdminAddr: o.admin,
-		NeverAddrs: o.apiServer,
+		NeverAddrs: apiServer(),
 		DrainDelay: o.drainDelay, DrainTimeout: o.drainTimeout,
 		Log: o.logger, Version: version,
 	})
-	o.loadAnswers(gw, dir)
+	answers := answerKeeper{gw, dir, o.logger}
+	answers.load()
 	r := &reloader{paths: o.manifests, name: o.gateway, dir: dir, gateway: gw, log: o.logger}
 	watch := newWatcher(o.manifests, o.logger) // before the first load: no change falls in between
 	if err := r.start(time.Now()); err != nil {
@@ -115,52 +110,21 @@ func (o *serveOptions) serve(cmd *cobra.Command) error {
 	watching.Go(func() {
 		select {
 		case <-gw.Started():
-			o.announce(cmd, gw.Addrs())
+			announce(cmd, gw.Addrs())
 			watch.run(ctx, hangup, func() { r.reload(time.Now()) })
 		case <-ctx.Done():
 		}
 	})
-	watching.Go(func() { o.keepAnswers(ctx, gw, dir) })
+	watching.Go(func() { answers.keep(ctx) })
 	err = gw.Run(ctx)
 	cancel()
 	watching.Wait()
-	o.saveAnswers(gw, dir)
+	answers.save()
 	return err
 }
 
-// loadAnswers takes up which invitations were watched for answers. Without it they are known anew as their organizers change them.
-func (o *serveOptions) loadAnswers(gw *gateway.Gateway, dir stateDir) {
-	data, err := dir.answers()
-	if err == nil && data != nil {
-		err = gw.LoadAnswers(data)
-	}
-	if err != nil {
-		o.logger.Error("the invitations that were watched for answers are forgotten", "error", err)
-	}
-}
-
-func (o *serveOptions) saveAnswers(gw *gateway.Gateway, dir stateDir) {
-	if err := gw.SaveAnswers(dir.saveAnswers); err != nil {
-		o.logger.Error("the invitations that are watched for answers cannot be kept for the next start", "error", err)
-	}
-}
-
-// keepAnswers saves them once a minute.
-func (o *serveOptions) keepAnswers(ctx context.Context, gw *gateway.Gateway, dir stateDir) {
-	ticker := time.NewTicker(time.Minute)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			o.saveAnswers(gw, dir)
-		}
-	}
-}
-
 // announce prints the one line that tells where to reach what.
-func (o *serveOptions) announce(cmd *cobra.Command, addrs gateway.Addrs) {
+func announce(cmd *cobra.Command, addrs gateway.Addrs) {
 	parts := []string{"public " + addrs.Public.String()}
 	if addrs.Submit != nil {
 		parts = append(parts, "submit "+addrs.Submit.String())
@@ -170,6 +134,9 @@ func (o *serveOptions) announce(cmd *cobra.Command, addrs gateway.Addrs) {
 	}
 	if addrs.Admin != nil {
 		parts = append(parts, "admin "+addrs.Admin.String())
+	}
+	if addrs.Status != nil {
+		parts = append(parts, "status "+addrs.Status.String())
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), "serving:", strings.Join(parts, ", "))
 }

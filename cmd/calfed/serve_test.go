@@ -299,13 +299,24 @@ func TestServeRefusesASerialItCannotRead(t *testing.T) {
 	}
 }
 
+// Programs that serve connect to no API server on behalf of others.
+//
 // Proves: IS-DISC-10
-func TestServeNeverConnectsToTheAPIServer(t *testing.T) {
-	for host, want := range map[string]int{"10.96.0.1": 1, "": 0, "kubernetes.default": 0} {
-		t.Setenv("KUBERNETES_SERVICE_HOST", host)
-		opt := serveOptions{public: ":0", logLevel: "info", logFormat: "text"}
-		if err := opt.complete(newServeCommand()); err != nil || len(opt.apiServer) != want {
-			t.Errorf("%q: %v, %v", host, opt.apiServer, err)
+func TestAPIServersAreNeverConnectedTo(t *testing.T) {
+	for _, tt := range []struct {
+		environment string
+		others      []string
+		want        int
+	}{
+		{"10.96.0.1", nil, 1},
+		{"", nil, 0},
+		{"kubernetes.default", nil, 0},
+		{"fd00::1", []string{"https://192.0.2.1:6443"}, 2},
+		{"", []string{"https://[2001:db8::1]:6443/", "https://api.example.org:6443", "192.0.2.1:6443"}, 2},
+	} {
+		t.Setenv("KUBERNETES_SERVICE_HOST", tt.environment)
+		if got := apiServer(tt.others...); len(got) != tt.want {
+			t.Errorf("%q, %q: %v", tt.environment, tt.others, got)
 		}
 	}
 }
