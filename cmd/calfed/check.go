@@ -141,6 +141,9 @@ func (c *compiled) describe(target *probe.Target) (*snapshot.Gateway, error) {
 		gw := &out.Draft.Gateway
 		target.Host = gw.Host
 		for _, k := range d.Signing.Keys {
+			if k.State == snapshot.KeyRevoked { // found as it should be, it would be told as what is wrong
+				continue
+			}
 			methods := slices.DeleteFunc(slices.Clone(d.Signing.Lookup), func(m string) bool { return m == dkim.MethodPrivate })
 			target.Keys = append(target.Keys, probe.Key{Domain: k.Domain, Selector: k.Selector, Record: k.Record, Methods: methods})
 		}

@@ -33,7 +33,8 @@ func newDNSCommand() *cobra.Command {
 		Use:   "dns DOMAIN --manifests DIR…",
 		Short: "Print the DNS records that should exist for a domain",
 		Long: "Prints the records by which other organisations find the gateway of a domain and the keys that\n" +
-			"sign for it: SRV and, for keys looked up by dns/txt, TXT. As lines of a BIND zone, of\n" +
+			"sign for it: SRV and, for keys looked up by dns/txt, TXT; for a domain whose records are published\n" +
+			"below another zone also the CNAME records that its owner sets. As lines of a BIND zone, of\n" +
 			"dnsmasq.conf, or as JSON.",
 		Example: "  calfed dns example.org --manifests ./config >> db.example.org",
 		Args:    oneArgument("DOMAIN"),
@@ -64,7 +65,7 @@ func newDNSCommand() *cobra.Command {
 			if gw.Host == "" {
 				return failed(fmt.Errorf("spec.host of FederationGateway %s is no host name", gw.Name))
 			}
-			if err := printRecords(cmd.OutOrStdout(), format, c.records(gw, d, port)); err != nil {
+			if err := printRecords(cmd.OutOrStdout(), format, d.Name, c.records(gw, d, port)); err != nil {
 				return err
 			}
 			if missing := c.unusableKeys(d); len(missing) > 0 {
@@ -82,24 +83,27 @@ func newDNSCommand() *cobra.Command {
 	return cmd
 }
 
-func printRecords(w io.Writer, format string, list []records.Record) error {
-	var text string
+func printRecords(w io.Writer, format, domain string, set records.Set) error {
+	write, comment := records.BIND, ";"
 	switch format {
 	case formatBIND:
-		text = records.BIND(list)
 	case formatDnsmasq:
-		text = records.Dnsmasq(list)
+		write, comment = records.Dnsmasq, "#"
 	case formatJSON:
-		return printJSON(w, list)
+		return printJSON(w, set.All())
 	default:
 		return fmt.Errorf("--format %q: want %s, %s or %s", format, formatBIND, formatDnsmasq, formatJSON)
+	}
+	text := write(set.Records)
+	if len(set.CNAMEs) > 0 {
+		text = comment + " set once, by the owner of " + domain + "\n" + write(set.CNAMEs) + comment + " published by spec.publish\n" + text
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
 // records are all that a domain needs, by its resource.
-func (c *compiled) records(gw *snapshot.Gateway, d *snapshot.Domain, port uint16) []records.Record {
+func (c *compiled) records(gw *snapshot.Gateway, d *snapshot.Domain, port uint16) records.Set {
 	var opt records.Options
 	for i := range c.set.Domains {
 		if object := &c.set.Domains[i]; object.Namespace+"/"+object.Name == d.Source {
@@ -107,7 +111,7 @@ func (c *compiled) records(gw *snapshot.Gateway, d *snapshot.Domain, port uint16
 		}
 	}
 	opt.Port = port
-	return records.For(gw, d, opt).All()
+	return records.For(gw, d, opt)
 }
 
 // serving finds the gateway that answers for a domain, by the drafts: the records of a domain are needed before

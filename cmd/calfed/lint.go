@@ -62,7 +62,7 @@ func newLintReport(c *compiled) *lintReport {
 	r := &lintReport{
 		Problems: []lintProblem{},
 		Errors:   c.errors(),
-		Objects:  len(set.Gateways) + len(set.Domains) + len(set.Keys) + len(set.Policies) + len(set.Secrets) + len(set.ConfigMaps),
+		Objects:  len(set.Gateways) + len(set.Domains) + len(set.Keys) + len(set.Policies) + len(set.Secrets) + len(set.ConfigMaps) + len(set.Namespaces),
 		text:     c.problems,
 	}
 	r.Warnings = len(c.problems) - r.Errors

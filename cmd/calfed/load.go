@@ -31,7 +31,7 @@ func compileManifests(paths []string, prior compile.CapabilityState, now time.Ti
 	c := &compiled{set: set, outputs: map[string]compile.Output{}, problems: problems}
 	in := compile.Input{
 		Domains: set.Domains, Keys: set.Keys, Policies: set.Policies,
-		Secrets: set.Secrets, ConfigMaps: set.ConfigMaps,
+		Secrets: set.Secrets, ConfigMaps: set.ConfigMaps, Namespaces: set.Namespaces,
 		Prior: prior, Now: now, TrustOwners: true,
 	}
 	for _, o := range set.LeftOut {

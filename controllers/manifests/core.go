@@ -12,7 +12,10 @@ import (
 var (
 	secretFields    = []string{"apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"}
 	configMapFields = []string{"apiVersion", "kind", "metadata", "immutable", "data", "binaryData"}
+	namespaceFields = []string{"apiVersion", "kind", "metadata", "spec", "status"}
 )
+
+const kindNamespace = "Namespace"
 
 // secret reads a v1 Secret. Its values never get into a message.
 func (r *reader) secret(file string, node *yaml.Node, obj map[string]any) {
@@ -43,6 +46,18 @@ func (r *reader) configMap(file string, node *yaml.Node, obj map[string]any) {
 	}
 	m.ObjectMeta = *meta
 	r.set.ConfigMaps = append(r.set.ConfigMaps, m)
+}
+
+// namespace reads a v1 Namespace: gateways choose by its labels whose domains they take.
+func (r *reader) namespace(file string, node *yaml.Node, obj map[string]any) {
+	p, meta := r.begin(file, node, obj)
+	p.onlyFields(obj, namespaceFields)
+	if !p.keep() {
+		return
+	}
+	n := corev1.Namespace{ObjectMeta: *meta}
+	n.APIVersion, n.Kind = "v1", kindNamespace
+	r.set.Namespaces = append(r.set.Namespaces, n)
 }
 
 func (p *place) onlyFields(obj map[string]any, known []string) {

@@ -22,11 +22,12 @@ type Set struct {
 	Policies   []v1alpha1.PeerPolicy
 	Secrets    []corev1.Secret // stringData already merged into data
 	ConfigMaps []corev1.ConfigMap
+	Namespaces []corev1.Namespace
 	LeftOut    []Object // those with an error, as far as they have a name
 	origins    map[Object]origin
 }
 
-// Object names an object of any kind.
+// Object names an object of any kind; Namespace is "" for kinds without.
 type Object struct{ Kind, Namespace, Name string }
 
 // Severities of a Problem.

@@ -107,6 +107,14 @@ func TestProblems(t *testing.T) {
 			"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n  token: hunter2!\n",
 			"x.yaml:5: error: Secret default/a: data[token]: must be base64; plain text belongs in stringData",
 		},
+		"a Namespace field that does not exist": {
+			"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\nspek: {}\n",
+			"x.yaml:4: error: Namespace a: spek: unknown field; did you mean spec?",
+		},
+		"a Namespace in a namespace": {
+			"apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n",
+			"x.yaml:3: error: Namespace a: metadata.namespace: Forbidden: not allowed on this type",
+		},
 		"a Secret field that does not exist": {
 			"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringdata: {a: b}\n",
 			"x.yaml:4: error: Secret default/a: stringdata: unknown field; did you mean stringData?",
@@ -237,5 +245,13 @@ stringData: {b: overrides, c: "5"}
 	m := set.ConfigMaps[0]
 	if m.Data["ca.crt"] != "text" || string(m.BinaryData["bin"]) != "\x00\x01\x02" {
 		t.Errorf("ConfigMap %+v", m)
+	}
+}
+
+func TestNamespacesAreReadForTheirLabels(t *testing.T) {
+	t.Parallel()
+	set, problems := manifests.Parse(manifests.File{Name: "x.yaml", Data: []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {tier: gold}}\n")})
+	if len(problems) > 0 || len(set.Namespaces) != 1 || set.Namespaces[0].Name != "a" || set.Namespaces[0].Labels["tier"] != "gold" {
+		t.Errorf("%+v, %v", set.Namespaces, problems)
 	}
 }

@@ -102,6 +102,8 @@ func (r *reader) object(file string, node *yaml.Node, obj map[string]any, listAl
 		r.secret(file, node, obj)
 	case apiVersion == "v1" && kind == "ConfigMap":
 		r.configMap(file, node, obj)
+	case apiVersion == "v1" && kind == kindNamespace:
+		r.namespace(file, node, obj)
 	default:
 		here.Severity = SeverityWarning
 		here.Message = fmt.Sprintf("%s of %s is not read", kind, apiVersion)
@@ -139,6 +141,9 @@ func (r *reader) begin(file string, node *yaml.Node, obj map[string]any) (*place
 	if namespace, ok := raw["namespace"].(string); ok && namespace != "" {
 		p.key.Namespace = namespace
 	}
+	if kind == kindNamespace {
+		p.key.Namespace = ""
+	}
 	if raw == nil {
 		p.complain("metadata", "is required, with a name")
 		return p, nil
@@ -156,8 +161,10 @@ func (r *reader) begin(file string, node *yaml.Node, obj map[string]any) (*place
 	for _, path := range unknown {
 		p.unknownField(path, metadataFields)
 	}
-	meta.Namespace = p.key.Namespace
-	for _, e := range apivalidation.ValidateObjectMeta(meta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata")) {
+	if kind != kindNamespace {
+		meta.Namespace = p.key.Namespace
+	}
+	for _, e := range apivalidation.ValidateObjectMeta(meta, kind != kindNamespace, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata")) {
 		p.complain(e.Field, "%s", complaint(e))
 	}
 	return p, meta

@@ -7,7 +7,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func (o Object) String() string { return o.Kind + " " + o.Namespace + "/" + o.Name }
+func (o Object) String() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
 
 // origin is where an object came from.
 type origin struct {

@@ -84,13 +84,13 @@ func For(gw *snapshot.Gateway, d *snapshot.Domain, opt Options) Set {
 	if opt.Path != "" && opt.Path != ischedule.WellKnownPath {
 		records = append(records, txt(service, "path="+opt.Path))
 	}
-	inDNS := slices.Contains(d.Signing.Lookup, dkim.MethodDNS)
+	inDNS, wellKnown := slices.Contains(d.Signing.Lookup, dkim.MethodDNS), slices.Contains(d.Signing.Lookup, dkim.MethodWellKnown)
 	for _, k := range d.Signing.Keys {
 		if inDNS {
 			records = append(records, txt(keyName(k.Domain, k.Selector), k.Record))
 		}
-		if slices.Contains(d.Signing.Lookup, dkim.MethodWellKnown) {
-			records = append(records, srv("_domainkey_lookup._tcp."+k.Domain))
+		if wellKnown {
+			records = append(records, srv(lookupName(k.Domain)))
 		}
 	}
 	if opt.Zone == "" {
@@ -105,6 +105,9 @@ func For(gw *snapshot.Gateway, d *snapshot.Domain, opt Options) Set {
 		if inDNS {
 			names = append(names, keyName(k.Domain, k.Selector)+".")
 		}
+		if wellKnown {
+			names = append(names, lookupName(k.Domain)+".")
+		}
 	}
 	var cnames []Record
 	for _, name := range names {
@@ -114,6 +117,8 @@ func For(gw *snapshot.Gateway, d *snapshot.Domain, opt Options) Set {
 }
 
 func keyName(domain, selector string) string { return selector + "._domainkey." + domain }
+
+func lookupName(domain string) string { return "_domainkey_lookup._tcp." + domain }
 
 // sorted sorts by name, then type, and keeps one record of each.
 func sorted(records []Record) []Record {
