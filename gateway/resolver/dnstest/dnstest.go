@@ -35,7 +35,14 @@ type question struct {
 }
 
 // New starts a server on a free port of 127.0.0.1.
-func New(zone string) (*Server, error) {
+func New(zone string) (*Server, error) { return start(zone, listen) }
+
+// NewAt starts a server at a host:port: the name servers of a zone share a port, at addresses of their own.
+func NewAt(address, zone string) (*Server, error) {
+	return start(zone, func() (net.PacketConn, net.Listener, error) { return listenAt(address) })
+}
+
+func start(zone string, listen func() (net.PacketConn, net.Listener, error)) (*Server, error) {
 	z, err := parse(zone)
 	if err != nil {
 		return nil, err
@@ -63,20 +70,29 @@ func New(zone string) (*Server, error) {
 
 // listen takes a port that is free for both protocols.
 func listen() (net.PacketConn, net.Listener, error) {
-	var cfg net.ListenConfig
 	var err error
 	for range 16 {
 		var pc net.PacketConn
-		if pc, err = cfg.ListenPacket(context.Background(), "udp", "127.0.0.1:0"); err != nil {
-			return nil, nil, err
-		}
 		var ln net.Listener
-		if ln, err = cfg.Listen(context.Background(), "tcp", pc.LocalAddr().String()); err == nil {
+		if pc, ln, err = listenAt("127.0.0.1:0"); err == nil {
 			return pc, ln, nil
 		}
-		_ = pc.Close()
 	}
 	return nil, nil, fmt.Errorf("dnstest: no port free for UDP and TCP: %w", err)
+}
+
+func listenAt(address string) (net.PacketConn, net.Listener, error) {
+	var cfg net.ListenConfig
+	pc, err := cfg.ListenPacket(context.Background(), "udp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	ln, err := cfg.Listen(context.Background(), "tcp", pc.LocalAddr().String())
+	if err != nil {
+		_ = pc.Close()
+		return nil, nil, err
+	}
+	return pc, ln, nil
 }
 
 // Addr is its host:port.
