@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,29 +56,60 @@ type federatedDomains struct {
 }
 
 func setupFederatedDomain(mgr manager.Manager, d *deps) error {
+	_, err := newFederatedDomains(mgr, d)
+	return err
+}
+
+func newFederatedDomains(mgr manager.Manager, d *deps) (*federatedDomains, error) {
 	r := &federatedDomains{deps: d, client: mgr.GetClient(), live: mgr.GetAPIReader(), pace: rounds.NewPace(lookUps, d.Clock)}
 	r.rounds = rounds.New(rounds.Config{
 		Period: lookPeriod, Soonest: lookSoonest, Workers: lookWorkers, Clock: d.Clock, Look: r.look,
 	})
 	if err := mgr.Add(r.rounds); err != nil {
-		return err
+		return nil, err
 	}
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.FederatedDomain{}, fieldPublished, publishedAt); err != nil {
-		return err
+		return nil, err
 	}
 	heard := source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		again := func(name types.NamespacedName) { q.Add(reconcile.Request{NamespacedName: name}) }
 		d.board.Domains.OnChange(again)
+		d.board.Gateways.OnChange(r.tellHeld(again))
 		r.sights.onChange(again)
 		return nil
 	})
-	return ctrl.NewControllerManagedBy(mgr).
+	return r, ctrl.NewControllerManagedBy(mgr).
 		Named("federateddomain").
 		For(&v1alpha1.FederatedDomain{}).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.publishWith)).
 		WatchesRawSource(heard).
 		WithOptions(controller.Options{MaxConcurrentReconciles: domainWorkers}).
 		Complete(r)
+}
+
+// tellHeld has domains reconciled whose removal a gateway holds, or does no more.
+func (r *federatedDomains) tellHeld(again func(types.NamespacedName)) func(types.NamespacedName) {
+	var mu sync.Mutex
+	held := map[types.NamespacedName][]string{}
+	return func(gateway types.NamespacedName) {
+		post, _ := r.board.Gateways.Get(gateway)
+		mu.Lock()
+		before := held[gateway]
+		held[gateway] = post.Held
+		mu.Unlock()
+		if slices.Equal(before, post.Held) {
+			return
+		}
+		for _, domain := range slices.Concat(before, post.Held) {
+			var list v1alpha1.FederatedDomainList
+			if r.client.List(context.Background(), &list, client.MatchingFields{fieldName: domain}, client.UnsafeDisableDeepCopy) != nil {
+				return // the caches end
+			}
+			for i := range list.Items {
+				again(client.ObjectKeyFromObject(&list.Items[i]))
+			}
+		}
+	}
 }
 
 // Reconcile writes the status, and notes beforehand in it what is going to be published. Of a generation that was not compiled yet
@@ -114,7 +147,14 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 	}
 	r.tell(&d, want)
 	r.rounds.Add(req.NamespacedName, string(d.UID), isSettled(&d.Status))
-	if seen.key != p.key && (looked || !isSettled(&want)) || p.post.Programmed && seen.awaits() {
+	need := ""
+	switch {
+	case seen.key != p.key && (looked || !isSettled(&want)):
+		need = p.key
+	case p.post.Programmed && seen.awaits():
+		need = p.key + " served"
+	}
+	if need != "" && r.sights.need(req.NamespacedName, need) {
 		r.rounds.Now(req.NamespacedName)
 	}
 	return reconcile.Result{RequeueAfter: p.recheck}, nil

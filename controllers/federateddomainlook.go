@@ -35,7 +35,7 @@ func (r *federatedDomains) look(ctx context.Context, name types.NamespacedName) 
 	}
 	post, posted := r.board.Domains.Get(name)
 	if !posted || post.Generation != d.Generation {
-		return true // the reconcile of the next post asks again
+		return false // the post will come
 	}
 	p, err := r.plan(ctx, &d, post)
 	if err != nil {

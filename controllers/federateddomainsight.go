@@ -57,9 +57,24 @@ func (p *proofSight) lost(now time.Time) bool {
 
 // sights are those of all domains. The zero value is ready. Safe for concurrent use.
 type sights struct {
-	mu   sync.Mutex
-	all  map[types.NamespacedName]sight
-	tell func(types.NamespacedName)
+	mu    sync.Mutex
+	all   map[types.NamespacedName]sight
+	needs map[types.NamespacedName]string
+	tell  func(types.NamespacedName)
+}
+
+// need says whether a look was not asked for yet for that reason.
+func (s *sights) need(name types.NamespacedName, reason string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.needs[name] == reason {
+		return false
+	}
+	if s.needs == nil {
+		s.needs = map[types.NamespacedName]string{}
+	}
+	s.needs[name] = reason
+	return true
 }
 
 func (s *sights) onChange(tell func(types.NamespacedName)) {
@@ -93,4 +108,5 @@ func (s *sights) forget(name types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, name)
+	delete(s.needs, name)
 }

@@ -139,7 +139,7 @@ func published(d *v1alpha1.FederatedDomain, p *plan, seen sight) metav1.Conditio
 		return condition(kind, false, f.Reason, f.Field+": "+f.Message)
 	}
 	if seen.key != p.key {
-		if before != nil && before.Reason != v1alpha1.ReasonPending && before.Reason != v1alpha1.ReasonTerminating && sameRecords(d, p) {
+		if before != nil && before.Reason != v1alpha1.ReasonPending && before.Reason != v1alpha1.ReasonTerminating && (p.place == nil || p.noted) && sameRecords(d, p) {
 			return *before
 		}
 		return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending, Message: recordsUnseen}

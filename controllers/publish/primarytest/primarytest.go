@@ -36,6 +36,7 @@ type Server struct {
 	keys      map[string]string
 	deny      int // Rcode of every update, 0 = take them
 	deaf      bool
+	away      bool
 	skew      time.Duration
 	updates   int
 	questions int
@@ -177,6 +178,13 @@ func (s *Server) SetDeaf(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deaf = on
+}
+
+// SetUnavailable makes it close connections by TCP unanswered, or answer again.
+func (s *Server) SetUnavailable(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = on
 }
 
 // SetSkew puts its clock forward.

@@ -61,6 +61,13 @@ func (k keyring) Verify(msg []byte, t *dns.TSIG) error {
 
 // ServeDNS implements dns.Handler.
 func (s *Server) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
+	s.mu.Lock()
+	away := s.away
+	s.mu.Unlock()
+	if away {
+		_ = w.Close()
+		return
+	}
 	if resp := s.respond(req, w.TsigStatus()); resp != nil {
 		_ = w.WriteMsg(resp)
 	}
