@@ -84,7 +84,8 @@ type FederationGatewaySpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	AllowedDomains []AllowedDomains `json:"allowedDomains,omitempty"`
 
-	// Replicas is the number of gateway pods. Absent means 2. It has no effect outside of a cluster, like all fields below.
+	// Replicas is the number of gateway pods. Absent means 2; kubectl scale needs it set. It has no effect outside of a
+	// cluster, like all fields below.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
