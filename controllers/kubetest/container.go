@@ -6,11 +6,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -192,17 +195,29 @@ func (p *pod) field(object *corev1.Pod, path string) (string, error) {
 	return "", unsupported("fieldRef " + path)
 }
 
-// resource is a limit or request in units of the divisor, rounded up; a limit that is not set has no value here.
+// allocatable is what a limit is that a container does not set.
+var allocatable = corev1.ResourceList{
+	corev1.ResourceCPU: *quantity.NewQuantity(int64(runtime.NumCPU()), quantity.DecimalSI), corev1.ResourceMemory: quantity.MustParse("4Gi"),
+}
+
+// resource is a limit or request in units of the divisor, rounded up.
 func resource(c *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error) {
-	from, name, ok := strings.Cut(ref.Resource, ".")
-	list := map[string]corev1.ResourceList{"limits": c.Resources.Limits, "requests": c.Resources.Requests}[from]
-	quantity, set := list[corev1.ResourceName(name)]
-	if !ok || !set {
-		return "", unsupported("resourceFieldRef " + ref.Resource + " of a container that does not set it")
+	from, name, _ := strings.Cut(ref.Resource, ".")
+	var value quantity.Quantity
+	switch from {
+	case "limits":
+		var set bool
+		if value, set = c.Resources.Limits[corev1.ResourceName(name)]; !set {
+			value = allocatable[corev1.ResourceName(name)]
+		}
+	case "requests":
+		value = c.Resources.Requests[corev1.ResourceName(name)]
+	default:
+		return "", unsupported("resourceFieldRef " + ref.Resource)
 	}
 	divisor := int64(1000)
 	if d := ref.Divisor.MilliValue(); d > 0 {
 		divisor = d
 	}
-	return fmt.Sprint((quantity.MilliValue() + divisor - 1) / divisor), nil
+	return strconv.FormatInt((value.MilliValue()+divisor-1)/divisor, 10), nil
 }

@@ -39,7 +39,7 @@ func (c *Cluster) start() (err error) {
 	if c.programs, err = programs(); err != nil {
 		return err
 	}
-	if c.dir, err = os.MkdirTemp("", "kubetest-"); err != nil {
+	if c.dir, c.lock, err = claimDir(); err != nil {
 		return err
 	}
 	if c.net, err = claimNetwork(); err != nil {
@@ -87,7 +87,7 @@ func (c *Cluster) configureEtcd() (err error) {
 
 func (c *Cluster) configureAPIServer() (err error) {
 	api := c.env.ControlPlane.GetAPIServer()
-	api.SecureServing.Address, api.SecureServing.Port = c.net.addr(1).String(), "6443"
+	api.Address, api.Port = c.net.addr(1).String(), "6443"
 	api.CertDir = c.path("certificates")
 	if err := os.Mkdir(api.CertDir, 0o700); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (c *Cluster) populated(ctx context.Context, namespace string) error {
 
 // eventually repeats f until it has no complaint any more.
 func (c *Cluster) eventually(f func(context.Context) error) error {
-	ctx, cancel := within(patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var last error
 	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
@@ -185,7 +185,7 @@ func (c *Cluster) stop() error {
 		errs = append(errs, c.net.claim.Close())
 	}
 	if c.dir != "" {
-		errs = append(errs, os.RemoveAll(c.dir))
+		errs = append(errs, os.RemoveAll(c.dir), c.lock.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -40,6 +40,7 @@ spec:
           args: [--addr, ":8080", --data=/var/lib/program, --config, /etc/program/value, --token, /var/run/secrets/kubernetes.io/serviceaccount/token]
           env:
             - {name: KUBETEST_PROGRAM, value: "yes"}
+            - {name: KUBETEST_MARK, value: %q}
             - {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
             - {name: MEMORY, valueFrom: {resourceFieldRef: {resource: limits.memory}}}
           ports: [{name: http, containerPort: 8080}]
@@ -70,7 +71,7 @@ func newRig(t *testing.T, c *kubetest.Cluster, replicas int) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Kubectl(t, fmt.Sprintf(deployment, replicas, self), "apply", "-n", r.namespace, "-f", "-")
+	r.Kubectl(t, fmt.Sprintf(deployment, replicas, self, os.Getenv(mark)), "apply", "-n", r.namespace, "-f", "-")
 	r.Kubectl(t, "", "rollout", "status", "-n", r.namespace, "deployment/program", "--timeout=60s")
 	return r
 }

@@ -8,12 +8,10 @@
 package kubetest
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
@@ -101,9 +99,4 @@ func New(t testing.TB, opt Options) *Cluster {
 		}
 	})
 	return c
-}
-
-// within bounds everything that waits for the control plane.
-func within(d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), d)
 }

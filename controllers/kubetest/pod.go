@@ -144,7 +144,7 @@ func (p *pod) startWhenDue(ctx context.Context, object *corev1.Pod) {
 	if err != nil {
 		p.state.waiting = &corev1.ContainerStateWaiting{Reason: "CreateContainerError", Message: err.Error()}
 		p.nextStart = time.Now().Add(probePeriod)
-		if errors.Is(err, errors.ErrUnsupported) {
+		if errors.Is(err, errHopeless) {
 			p.kubelet.t.Errorf("kubetest: pod %s: %v", p.name, err)
 			p.nextStart = time.Now().Add(time.Hour)
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -43,10 +44,10 @@ func (c *Cluster) Namespace(t testing.TB) string {
 }
 
 // Kubectl runs kubectl as administrator with what stands on standard input, and returns what it printed; a failure fails
-// the test.
+// the test. It may wait for five minutes.
 func (c *Cluster) Kubectl(t testing.TB, stdin string, args ...string) string {
 	t.Helper()
-	ctx, cancel := within(patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(c.programs, "kubectl"), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.path("kubeconfig"), "HOME="+c.dir)
