@@ -148,7 +148,7 @@ func data(resp *dns.Msg, name string, qtype uint16) (out []string, ttl time.Dura
 		}
 	}
 	slices.Sort(out)
-	return out, ttl, nil
+	return slices.Compact(out), ttl, nil
 }
 
 // seconds reads a TTL; one with the top bit set counts as 0 (RFC 2181 §8).
