@@ -20,6 +20,7 @@ import (
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/compile"
+	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/controllers/manifests"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -44,20 +45,29 @@ func TestSamplesCompile(t *testing.T) {
 			for _, p := range problems {
 				t.Errorf("%v", p)
 			}
-			in := compile.Input{Domains: set.Domains, Keys: set.Keys, Policies: set.Policies, Secrets: set.Secrets, ConfigMaps: set.ConfigMaps, Now: time.Now()}
+			in := compile.Input{
+				Domains: set.Domains, Keys: set.Keys, Policies: set.Policies, Secrets: set.Secrets, ConfigMaps: set.ConfigMaps,
+				Namespaces: set.Namespaces, Now: time.Now(),
+			}
 			for _, f := range append(compile.Dangling(set.Gateways, in), compile.Compile(withGateway(in, set)).Findings...) {
-				// the only thing a sample may lack is what must not be published
-				if f.Severity == compile.Error && f.Reason != v1alpha1.ReasonRefNotFound {
+				// the only things a sample may lack are what must not be published, and what its owner proves
+				if f.Severity == compile.Error && f.Reason != v1alpha1.ReasonRefNotFound && f.Reason != v1alpha1.ReasonProofMissing {
 					t.Errorf("without its Secrets: %+v", f)
 				}
 			}
 			addSecrets(t, &in, tc.namespace, tc.host)
+			for i := range in.Domains {
+				in.Domains[i].Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionOwnershipProven, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProven}}
+			}
 			out := compile.Compile(withGateway(in, set))
 			for _, f := range out.Findings {
 				t.Errorf("%s %s %s/%s %s: %s", f.Severity, f.Kind, f.Namespace, f.Name, f.Field, f.Message)
 			}
 			if out.Snapshot == nil {
 				t.Fatal("not compiled")
+			}
+			if len(out.Snapshot.Domains) != len(set.Domains) {
+				t.Errorf("%d of %d domains", len(out.Snapshot.Domains), len(set.Domains))
 			}
 			if _, err := snapshot.Activate(out.Snapshot); err != nil {
 				t.Error(err)
@@ -115,6 +125,17 @@ func addSecrets(t *testing.T, in *compile.Input, namespace, host string) {
 	secret("example-org-dkim", map[string][]byte{"private.key": signingKey(t)})
 	for _, name := range []string{"smarthost", "cyrus-calfed", "davical-calfed", "submit-mailserver"} {
 		secret(name, map[string][]byte{"username": []byte("calfed"), "password": []byte(name + "-0123456789abcdef")})
+	}
+	secret("dns-tsig", map[string][]byte{"key": []byte("c2hhcmVkLXdpdGgtdGhlLW5hbWUtc2VydmVy")})
+	in.Secrets = append(in.Secrets, corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "dav", Namespace: "customer-acme"},
+		Data:       map[string][]byte{"username": []byte("calfed"), "password": []byte("dav-0123456789abcdef")},
+	})
+	for i := range in.Keys {
+		if k := &in.Keys[i]; k.Spec.Source.Generated != nil { // as the operator makes it
+			made := keylife.Key{Selector: "cal1", State: v1alpha1.KeyActive, Made: time.Now(), Since: time.Now()}
+			in.Secrets = append(in.Secrets, *keylife.NewSecret(k, made, signingKey(t)))
+		}
 	}
 	secret("partner-authorization", map[string][]byte{"value": []byte("Bearer 0123456789abcdef")})
 	if namespace != "default" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
@@ -49,9 +50,6 @@ func (c *compiler) compileGateway(gw *v1alpha1.FederationGateway) (snapshot.Gate
 	return out, !at.failed()
 }
 
-// CertManagerSecret is the name of the Secret in which cert-manager keeps the certificate of a gateway.
-func CertManagerSecret(gateway string) string { return gateway + "-tls" }
-
 func (c *compiler) gatewayTLS(at spot, gw *v1alpha1.FederationGateway, host string) snapshot.KeyPair {
 	spec := &gw.Spec.TLS
 	var ref v1alpha1.SecretRef
@@ -60,7 +58,7 @@ func (c *compiler) gatewayTLS(at spot, gw *v1alpha1.FederationGateway, host stri
 	case spec.Secret != nil:
 		ref, at = *spec.Secret, at.to("secret").to("name")
 	case spec.CertManager != nil:
-		ref, at = v1alpha1.SecretRef{Name: CertManagerSecret(gw.Name)}, at.to("certManager")
+		ref, at = v1alpha1.SecretRef{Name: infra.TLSSecret(gw.Name)}, at.to("certManager")
 		cure = "cert-manager makes it once the issuer has signed; see the Certificate of that name"
 	default:
 		at.error(v1alpha1.ReasonInvalidValue, "type %q needs the member secret or certManager", spec.Type)
