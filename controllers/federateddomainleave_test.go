@@ -9,11 +9,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
+	"github.com/calfed/calfed/controllers/publish"
 	"github.com/calfed/calfed/controllers/publish/primarytest"
+	"github.com/calfed/calfed/controllers/records"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -191,4 +194,61 @@ func TestAnotherGatewayAsksForAnotherProof(t *testing.T) {
 	r.becomes(d, "OwnershipProven", isTrue, "Proven")
 	r.post(d, board.Domain{Compiled: compiled(), Settings: &snapshot.Gateway{Host: "other.example.org"}, Written: true, Programmed: true})
 	r.becomes(d, "OwnershipProven", isFalse, "ProofMissing")
+}
+
+func TestExternalDNSPublishes(t *testing.T) {
+	t.Parallel()
+	r := newDomainRig(t)
+	d := r.domain("org", &v1alpha1.Publish{Type: v1alpha1.PublishExternalDNS})
+	r.serve(d)
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(publish.EndpointKind)
+	exists := func(ctx context.Context) bool { return r.Get(ctx, client.ObjectKeyFromObject(d), o) == nil }
+	r.until("the DNSEndpoint", exists)
+	r.becomes(d, "Published", isFalse, "Propagating", "nothing")
+	if len(d.Finalizers) > 0 {
+		t.Errorf("the owner reference does it: %v", d.Finalizers)
+	}
+	r.primary.Set(t, serviceName+" IN SRV 0 0 443 gw.example.org.\ncal1._domainkey.example.org. IN TXT \""+keyRecord+"\"\n") // as external-dns would
+	r.isReady(d)
+
+	r.delete(o)
+	r.primary.Remove(serviceName, "SRV")
+	r.until("the DNSEndpoint is made again", exists)
+	r.edit(d, func() { d.Spec.Publish = nil })
+	r.serve(d)
+	r.until("the DNSEndpoint goes", func(ctx context.Context) bool { return !exists(ctx) })
+}
+
+// Who has proven team.example.org does not get a key of example.org written with external-dns's rights.
+func TestExternalDNSPublishesBelowTheProvenNameOnly(t *testing.T) {
+	t.Parallel()
+	r := newDomainRig(t)
+	d := &v1alpha1.FederatedDomain{
+		ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "team"},
+		Spec: v1alpha1.FederatedDomainSpec{
+			Domain: "team.example.org", GatewayRef: v1alpha1.GatewayRef{Name: "edge"}, Publish: &v1alpha1.Publish{Type: v1alpha1.PublishExternalDNS},
+			Signing: &v1alpha1.Signing{Keys: []v1alpha1.KeyRef{{Name: "cal"}}},
+			Backend: v1alpha1.Backend{Type: v1alpha1.BackendISchedule, ISchedule: &v1alpha1.ISchedule{URL: "https://cal.example.org/ischedule"}},
+		},
+	}
+	r.make(d)
+	name, value := records.Challenge("gw.example.org", r.gateway().String(), r.ns, "team.example.org")
+	r.primary.Set(t, name+`. IN TXT "`+value+`"`)
+	teams := compiled()
+	teams.Name = "team.example.org"
+	r.post(d, board.Domain{Candidate: teams})
+	r.becomes(d, "OwnershipProven", isTrue, "Proven")
+	r.post(d, board.Domain{Compiled: teams, Written: true, Programmed: true})
+	r.becomes(d, "Published", isFalse, "Propagating", "_ischedules._tcp.team.example.org")
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(publish.EndpointKind)
+	if err := r.Get(t.Context(), client.ObjectKeyFromObject(d), o); err != nil {
+		t.Fatal(err)
+	}
+	if list, _, _ := unstructured.NestedSlice(o.Object, "spec", "endpoints"); len(list) != 1 {
+		t.Errorf("%v", list)
+	}
+	r.primary.Set(t, "_ischedules._tcp.team.example.org. IN SRV 0 0 443 gw.example.org.")
+	r.becomes(d, "Published", isFalse, "NotPublished", "TXT cal1._domainkey.example.org")
 }
