@@ -50,9 +50,9 @@ type AllowedDomains struct {
 	// +kubebuilder:validation:MaxItems=64
 	Domains []DomainPattern `json:"domains,omitempty"`
 
-	// BackendHosts are the hosts that back ends of the domains may have: names, "*.suffix", addresses or ranges of them. It
-	// bounds where a tenant can send the gateway's connections. Absent means any for the gateway's own namespace, and none
-	// for others.
+	// BackendHosts are the hosts that back ends of the domains, and endpoints of their namespaces' PeerPolicies, may have: names,
+	// "*.suffix", addresses or ranges of them. It bounds where a tenant can send the gateway's connections. Absent means any
+	// for the gateway's own namespace, and none for others.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
