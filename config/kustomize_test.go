@@ -1,0 +1,180 @@
+// Package config_test builds the folders for kustomize, has a real API server take what comes out, and holds it against the Helm chart.
+package config_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/calfed/calfed/controllers/kubetest"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(kubetest.Main(m))
+}
+
+// tool runs a program of hack/deploytools; the first time it is built, into Go's cache. Paths among args must be absolute.
+func tool(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"-C", "../hack/deploytools", "tool"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return string(out)
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	out, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func objects(t *testing.T, manifest string) []*unstructured.Unstructured {
+	t.Helper()
+	var out []*unstructured.Unstructured
+	for _, doc := range strings.Split("\n"+manifest, "\n---\n") {
+		u := &unstructured.Unstructured{}
+		if err := yaml.UnmarshalStrict([]byte(doc), &u.Object); err != nil {
+			t.Fatalf("%v in\n%s", err, doc)
+		}
+		if len(u.Object) > 0 {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// A real API server with the definitions of the neighbours takes all that is built, without a word about unknown fields. What each
+// overlay is for is in it.
+func TestAPIServerTakesEveryFolder(t *testing.T) {
+	t.Parallel()
+	c := kubetest.Shared(t)
+	for _, ns := range []string{"calfed-system", "federation"} {
+		c.Kubectl(t, "", "create", "namespace", ns)
+	}
+	for folder, holds := range map[string][]string{
+		"crd":                   {"kind: CustomResourceDefinition"},
+		"default":               {"kind: Deployment", "kind: ClusterRole", "kind: CustomResourceDefinition", "kind: Namespace"},
+		"overlays/cert-manager": {"type: CertManager", "kind: Issuer"},
+		"overlays/external-dns": {"type: ExternalDNS", "type: Generated", "interval: 2160h"},
+		"overlays/gateway-api":  {"httpRoute:", "kind: Gateway"},
+		"overlays/prometheus":   {"release: prometheus"},
+	} {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			manifest := tool(t, "kustomize", "build", absolute(t, folder))
+			for _, text := range holds {
+				if !strings.Contains(manifest, text+"\n") {
+					t.Errorf("no %q in it", text)
+				}
+			}
+			out := c.Kubectl(t, manifest, "apply", "--server-side", "--force-conflicts", "--validate=strict", "--dry-run=server", "-f", "-")
+			if took, want := strings.Count(out, "(server dry run)"), len(objects(t, manifest)); took != want {
+				t.Errorf("took %d of %d objects:\n%s", took, want, out)
+			}
+		})
+	}
+}
+
+// config/default and the Helm chart with its defaults are the same operator.
+func TestDefaultIsWhatTheChartMakes(t *testing.T) {
+	t.Parallel()
+	chart := tool(t, "helm", "template", "calfed", absolute(t, "../charts/calfed"), "--namespace", "calfed-system", "--kube-version", "1.31.0")
+	want, got := contents(t, chart), contents(t, tool(t, "kustomize", "build", absolute(t, "default")))
+	delete(got, "Namespace calfed-system") // helm makes it with --create-namespace
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-chart +config/default)\n%s", diff)
+	}
+}
+
+// contents are the objects of a manifest without labels and annotations, by kind and name, save definitions, which the tests of
+// the chart look at. Names of ClusterRoles differ: a chart may be installed twice.
+func contents(t *testing.T, manifest string) map[string]any {
+	t.Helper()
+	out := map[string]any{}
+	for _, u := range objects(t, manifest) {
+		if u.GetKind() == "CustomResourceDefinition" {
+			continue
+		}
+		u.SetLabels(nil)
+		u.SetAnnotations(nil)
+		if strings.HasPrefix(u.GetKind(), "ClusterRole") {
+			u.SetName("manager")
+		}
+		if u.GetKind() == "ClusterRoleBinding" {
+			if err := unstructured.SetNestedField(u.Object, "manager", "roleRef", "name"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out[u.GetKind()+" "+u.GetName()] = u.Object
+	}
+	return out
+}
+
+// An image that is set in config/default is that of gateway pods too.
+func TestImageOfGatewaysFollows(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, folder := range []string{"default", "crd", "rbac", "manager"} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(folder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const image = "registry.example:5000/calfed@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	path := filepath.Join(dir, "default/kustomization.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, digest, _ := strings.Cut(image, "@")
+	edited := strings.Replace(string(text), "  newTag: 0.1.0\n", fmt.Sprintf("  newName: %s\n  digest: %s\n", name, digest), 1)
+	if err := os.WriteFile(path, []byte(edited), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	manifest := tool(t, "kustomize", "build", filepath.Dir(path))
+	for _, want := range []string{"image: " + image, "- --image=" + image} {
+		if !strings.Contains(manifest, want+"\n") {
+			t.Errorf("no %q", want)
+		}
+	}
+}
+
+// The example for Flux leads to folders that there are, and waits.
+func TestFluxExample(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("flux/calfed.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, u := range objects(t, string(text)) {
+		if u.GetKind() != "Kustomization" {
+			continue
+		}
+		found++
+		folder, _, _ := unstructured.NestedString(u.Object, "spec", "path")
+		if _, err := os.Stat(filepath.Join("..", folder, "kustomization.yaml")); err != nil {
+			t.Errorf("%s: %v", u.GetName(), err)
+		}
+		if waits, _, _ := unstructured.NestedBool(u.Object, "spec", "wait"); !waits {
+			t.Errorf("%s is ready before what is in it", u.GetName())
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d Kustomizations", found)
+	}
+}
