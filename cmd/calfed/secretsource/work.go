@@ -57,6 +57,8 @@ func (s *Source) work(ctx context.Context) {
 		final := slices.DeleteFunc(slices.Clone(refused), func(r refusal) bool { return r.passing && time.Since(since) < s.patience })
 		if len(refused) == 0 || len(final) > 0 {
 			s.refuse(final)
+		} else {
+			s.log.Debug("waiting for the rest of a snapshot", "secret", refused[0].secret, "reason", refused[0].reason)
 		}
 	}
 }
