@@ -27,7 +27,7 @@ conformance: ## Print requirement id -> tests -> pass, and fail when an id in sc
 	go run ./hack/conformance
 
 interop: interop-deps build ## Two organisations of real calendar, mail and DNS servers (Debian, root)
-	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav
+	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav ./controllers/publish
 
 interop-deps: ## Install what interop needs (Debian packages), when it is not there
 	hack/interop/install.sh
@@ -40,7 +40,7 @@ bench: ## Inbound, outbound and parser benchmarks beside their baselines (BENCHT
 
 lint: bin/golangci-lint ## Vet, format, import floors
 	bin/golangci-lint run ./...
-	bin/golangci-lint run --build-tags interop ./hack/... ./gateway/backend/caldav/...
+	bin/golangci-lint run --build-tags interop ./hack/... ./gateway/backend/caldav/... ./controllers/publish/...
 
 generate: bin/controller-gen ## Regenerate deepcopy code, CRDs, RBAC rules, and what the chart has of them
 	bin/controller-gen object paths=./api/...

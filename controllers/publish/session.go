@@ -139,7 +139,7 @@ func (s *session) keyRefused(code int) error {
 	key := plain(s.keyName)
 	switch code {
 	case dns.RcodeBadKey:
-		return failed("%s does not know the TSIG key %s with %s (BADKEY): check keyName and algorithm in spec.publish.rfc2136.tsig, and the keys of the server", s.server, key, plain(s.algorithm))
+		return failed("%s does not know the TSIG key %s with %s, or lets it do nothing (BADKEY): check keyName and algorithm in spec.publish.rfc2136.tsig, and the keys and rules of the server", s.server, key, plain(s.algorithm))
 	case dns.RcodeBadSig: // BADVERS has the same number
 		return failed("%s has another TSIG key under the name %s (BADSIG): put the server's into the Secret", s.server, key)
 	case dns.RcodeBadTime:

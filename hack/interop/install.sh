@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the interop tests start, all as Debian ships it: Cyrus IMAP, DAViCal and Radicale (calendars), OpenSMTPD (mail) and dnsmasq (DNS).
+# Installs what the interop tests start, all as Debian ships it: Cyrus IMAP, DAViCal and Radicale (calendars), OpenSMTPD (mail), dnsmasq and knot (DNS).
 # Nothing is started as a service. Does nothing when all is there.
 set -euo pipefail
 packages=(cyrus-imapd cyrus-caldav cyrus-common cyrus-admin sasl2-bin libsasl2-modules dnsmasq-base python3 curl openssl
-	davical php-cli php-pgsql php-curl php-xml postgresql radicale opensmtpd)
+	davical php-cli php-pgsql php-curl php-xml postgresql radicale opensmtpd knot)
 missing=()
 for p in "${packages[@]}"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
