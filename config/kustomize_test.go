@@ -72,7 +72,7 @@ func TestAPIServerTakesEveryFolder(t *testing.T) {
 		"overlays/cert-manager": {"type: CertManager", "kind: Issuer"},
 		"overlays/external-dns": {"type: ExternalDNS", "type: Generated", "interval: 2160h"},
 		"overlays/gateway-api":  {"httpRoute:", "kind: Gateway"},
-		"overlays/prometheus":   {"release: prometheus"},
+		"overlays/prometheus":   {"release: kube-prometheus-stack", "kind: ServiceMonitor"},
 	} {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
