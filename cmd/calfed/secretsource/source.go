@@ -9,6 +9,7 @@ package secretsource
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -94,10 +95,12 @@ func New(cfg Config) (*Source, error) {
 // Restore has the gateway serve what was kept. Call it before Run; it says in the log what it did.
 func (s *Source) Restore() {
 	last, err := s.kept.load(s.gatewayName())
-	if last == nil && err == nil {
+	switch {
+	case err != nil:
+		err = errors.Join(err, s.kept.clean(nil)) // the next one is written whole
+	case last == nil:
 		return
-	}
-	if err == nil {
+	default:
 		err = s.apply(last)
 	}
 	if err != nil {
