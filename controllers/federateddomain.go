@@ -39,6 +39,7 @@ const (
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys,verbs=get;list;watch
 // +kubebuilder:rbac:groups=externaldns.k8s.io,resources=dnsendpoints,verbs=get;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // federatedDomains says in the status of each FederatedDomain what became of it. A reconcile asks nobody outside the cluster: what
@@ -51,7 +52,8 @@ type federatedDomains struct {
 	sights sights
 	rounds *rounds.Rounds
 	pace   *rounds.Pace
-	// backend asks a gateway pod whether it reaches the back end of a domain; nil = nobody can be asked.
+	askers *askers
+	// backend is askBackend; a test has another.
 	backend func(ctx context.Context, gateway types.NamespacedName, domain string) (snapshot.BackendReport, error)
 }
 
@@ -61,7 +63,8 @@ func setupFederatedDomain(mgr manager.Manager, d *deps) error {
 }
 
 func newFederatedDomains(mgr manager.Manager, d *deps) (*federatedDomains, error) {
-	r := &federatedDomains{deps: d, client: mgr.GetClient(), live: mgr.GetAPIReader(), pace: rounds.NewPace(lookUps, d.Clock)}
+	r := &federatedDomains{deps: d, client: mgr.GetClient(), live: mgr.GetAPIReader(), pace: rounds.NewPace(lookUps, d.Clock), askers: newAskers(d)}
+	r.backend = r.askBackend
 	r.rounds = rounds.New(rounds.Config{
 		Period: lookPeriod, Soonest: lookSoonest, Workers: lookWorkers, Clock: d.Clock, Look: r.look,
 	})

@@ -181,25 +181,6 @@ func (r *federatedDomains) repair(ctx context.Context, d *v1alpha1.FederatedDoma
 	now.repair = out.Changed
 }
 
-// seeBackend asks a gateway pod whether it reaches the back end.
-func (r *federatedDomains) seeBackend(ctx context.Context, p *plan, now *sight) bool {
-	if r.backend == nil || !p.post.Programmed {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	report, err := r.backend(ctx, p.post.Gateway, p.post.Compiled.Name)
-	c := condition(v1alpha1.ConditionBackendReachable, true, v1alpha1.ReasonReachable, backendReached)
-	switch {
-	case err != nil:
-		c = metav1.Condition{Type: c.Type, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending, Message: backendUnasked}
-	case !report.OK:
-		c = condition(c.Type, false, v1alpha1.ReasonUnreachable, clip(report.Problem))
-	}
-	now.backend = &c
-	return report.OK
-}
-
 // seeFromOutside looks as another organisation's gateway would. It asks resolvers, which remember what was not there: so only once
 // every authoritative server has the records.
 func (r *federatedDomains) seeFromOutside(ctx context.Context, p *plan, now *sight) bool {
