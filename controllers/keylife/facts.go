@@ -70,7 +70,7 @@ const (
 
 // How often records are looked at, and how old a look may be that a key is activated on.
 const (
-	lookUnderWay = 30 * time.Second
+	lookUnderWay = 30 * time.Second // at first
 	lookSettled  = 15 * time.Minute
 	lookFresh    = 2 * time.Minute
 )
@@ -82,7 +82,7 @@ const ahead = time.Minute
 // Rotation is when the next key follows an Active one: how long before it signs it is made. ok is false when none follows of
 // itself.
 func Rotation(g *v1alpha1.GeneratedKey, active Key) (at time.Time, ok bool) {
-	if g == nil || g.Rotation == nil || g.Rotation.Interval == nil {
+	if g.Rotation == nil || g.Rotation.Interval == nil {
 		return time.Time{}, false
 	}
 	interval := g.Rotation.Interval.Duration
@@ -90,14 +90,14 @@ func Rotation(g *v1alpha1.GeneratedKey, active Key) (at time.Time, ok bool) {
 }
 
 func publishBefore(g *v1alpha1.GeneratedKey) time.Duration {
-	if g == nil || g.Rotation == nil || g.Rotation.PublishBefore == nil {
+	if g.Rotation == nil || g.Rotation.PublishBefore == nil {
 		return defaultPublishBefore
 	}
 	return g.Rotation.PublishBefore.Duration
 }
 
 func retireAfter(g *v1alpha1.GeneratedKey) time.Duration {
-	if g == nil || g.Rotation == nil || g.Rotation.RetireAfter == nil {
+	if g.Rotation == nil || g.Rotation.RetireAfter == nil {
 		return defaultRetireAfter
 	}
 	return g.Rotation.RetireAfter.Duration
@@ -112,14 +112,17 @@ func algorithm(g *v1alpha1.GeneratedKey) v1alpha1.KeyAlgorithm {
 	return cmp.Or(g.Algorithm, v1alpha1.AlgorithmRSA2048)
 }
 
-// maxRequest is how much of an annotation's value counts: as much as status echoes.
-const maxRequest = 256
+// maxEcho is how much of an annotation's value status echoes, and therefore how much of it counts.
+const maxEcho = 256
+
+// Echo is what counts of the value of an annotation that asks for something.
+func Echo(value string) string {
+	runes := []rune(value)
+	return string(runes[:min(len(runes), maxEcho)])
+}
 
 // Request is the rotation that the annotation calfed.dev/rotate-requested-at asks for, "" = none.
-func Request(key *v1alpha1.DKIMKey) string {
-	value := []rune(key.Annotations[v1alpha1.AnnotationRotate])
-	return string(value[:min(len(value), maxRequest)])
-}
+func Request(key *v1alpha1.DKIMKey) string { return Echo(key.Annotations[v1alpha1.AnnotationRotate]) }
 
 // Obeyed says whether a key was made for a request; what its status echoes was obeyed, too.
 func Obeyed(key *v1alpha1.DKIMKey, keys []Key, request string) bool {

@@ -16,7 +16,7 @@ const keepRetired = 4
 
 // follow makes the next key when one is due and none is under way.
 func (m *machine) follow() bool {
-	if m.generated == nil || len(m.underWay()) > 0 {
+	if len(m.underWay()) > 0 {
 		return false
 	}
 	request := Request(m.Key)
@@ -145,7 +145,7 @@ func (m *machine) clear() bool {
 }
 
 func alternating(g *v1alpha1.GeneratedKey) []string {
-	if g == nil || g.Selectors != v1alpha1.SelectorsAlternating {
+	if g.Selectors != v1alpha1.SelectorsAlternating {
 		return nil
 	}
 	return alternatingSelectors(prefix(g))

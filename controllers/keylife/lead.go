@@ -1,6 +1,7 @@
 package keylife
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -20,8 +21,6 @@ func (m *machine) lead() bool {
 	active, signs := m.signing()
 	for i, k := range keys {
 		switch {
-		case m.generated == nil:
-			return m.move(k, v1alpha1.KeyRetired, "spec.source is not Generated any more")
 		case i > 0 || signs && active.Made.After(k.Made):
 			return m.move(k, v1alpha1.KeyRetired, "a newer key takes its place")
 		case k.Algorithm != algorithm(m.generated):
@@ -42,6 +41,8 @@ func (m *machine) lead() bool {
 	return m.activate(k)
 }
 
+const notLooked = "its record was not looked for yet"
+
 // publish waits until the record is everywhere. From then on no cache learns any more that there is none.
 func (m *machine) publish(k Key) bool {
 	seen := m.Seen[k.Selector]
@@ -49,8 +50,8 @@ func (m *machine) publish(k Key) bool {
 		k.NegativeTTL = max(time.Second, min(seen.NegativeTTL, maxNegativeTTL))
 		return m.move(k, v1alpha1.KeyPublished, "its record is on every authoritative server")
 	}
-	m.look(k, lookUnderWay, true)
-	m.wait(k, v1alpha1.ReasonAwaitingRecord, seen.Problem)
+	m.look(k, m.patience(k.Since), true)
+	m.wait(k, v1alpha1.ReasonAwaitingRecord, cmp.Or(seen.Problem, notLooked))
 	return false
 }
 
@@ -76,13 +77,11 @@ func (m *machine) activate(k Key) bool {
 		m.wait(k, v1alpha1.ReasonAwaitingApproval, "set the annotation "+v1alpha1.AnnotationActivate+" to "+k.Selector+" to let it sign")
 		return false
 	}
-	// not younger than what is needed: the look that the wait ends with is due at once
-	if !seen.At.Before(ready) && !seen.At.After(m.Now) {
-		m.look(k, lookUnderWay, true)
+	if seen.At.Before(ready) { // whatever the last look was for, the wait ends with one
+		m.lookAt(k, m.Now, true)
 	} else {
-		m.step.Look = append(m.step.Look, Look{Key: k, At: m.Now, Urgent: true})
-		m.again(m.Now)
+		m.look(k, m.patience(ready), true)
 	}
-	m.wait(k, v1alpha1.ReasonAwaitingRecord, seen.Problem)
+	m.wait(k, v1alpha1.ReasonAwaitingRecord, cmp.Or(seen.Problem, notLooked))
 	return false
 }

@@ -33,7 +33,7 @@ type Step struct {
 type Look struct {
 	Key Key // one of Facts.Keys; for a selector that no key has, Selector alone
 	At  time.Time
-	// Urgent says that something under way depends on it.
+	// Urgent says that something under way depends on it; other looks may come later, when there is time.
 	Urgent bool
 }
 
@@ -45,7 +45,7 @@ type Wait struct {
 }
 
 // Next says what to do next. It is pure, and never leads to a point from which stopping between two writes would be harmful:
-// what it says depends on what is written alone.
+// what it says depends on what is written alone. The source of the DKIMKey must be Generated.
 func Next(f Facts) Step {
 	m := &machine{Facts: f, generated: f.Key.Spec.Source.Generated}
 	for _, rule := range []func() bool{m.settle, m.retire, m.lead, m.follow, m.clear} {
@@ -55,7 +55,7 @@ func Next(f Facts) Step {
 		}
 	}
 	for _, k := range f.Keys {
-		if k.State == v1alpha1.KeyActive && m.generated != nil {
+		if k.State == v1alpha1.KeyActive {
 			m.look(k, lookSettled, false)
 		}
 	}
@@ -65,7 +65,7 @@ func Next(f Facts) Step {
 // machine is one Next. Its rules say whether there is something to write.
 type machine struct {
 	Facts
-	generated *v1alpha1.GeneratedKey // nil: no keys are to be made, those there are retire
+	generated *v1alpha1.GeneratedKey
 	step      Step
 }
 
@@ -108,8 +108,19 @@ func (m *machine) look(k Key, every time.Duration, urgent bool) {
 	if seen := m.Seen[k.Selector]; !seen.At.IsZero() && !seen.At.After(m.Now) {
 		at = seen.At.Add(every)
 	}
+	m.lookAt(k, at, urgent)
+}
+
+func (m *machine) lookAt(k Key, at time.Time, urgent bool) {
 	m.step.Look = append(m.step.Look, Look{Key: k, At: at, Urgent: urgent})
-	m.again(at)
+	if urgent {
+		m.again(at)
+	}
+}
+
+// patience is the time between looks for something that is under way since then: a tenth of what it took so far.
+func (m *machine) patience(since time.Time) time.Duration {
+	return min(max(m.Now.Sub(since)/10, lookUnderWay), lookSettled)
 }
 
 // fresh says whether the last look is young enough to act on, and later than what a wait began with.
@@ -177,9 +188,6 @@ func (m *machine) revoked(selector string) bool {
 
 // retire leads keys that signed to their end. Their records stay until nothing that they signed is valid anywhere.
 func (m *machine) retire() bool {
-	if active, ok := m.signing(); ok && m.generated == nil {
-		return m.move(active, v1alpha1.KeyRetiring, "spec.source is not Generated any more")
-	}
 	for _, k := range m.Keys {
 		if k.State != v1alpha1.KeyRetiring {
 			continue
