@@ -4,9 +4,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 1m
 BENCHTIME ?= 1s
+DOMAINS ?= 50000
+POLICIES ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test kubernetes lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean
+.PHONY: help build test scale kubernetes lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +39,9 @@ fuzz: ## Run every fuzz target for FUZZTIME (1m each)
 
 bench: ## Inbound, outbound and parser benchmarks beside their baselines (BENCHTIME each)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./gateway/... ./controllers/...
+
+scale: kubernetes ## The operator with DOMAINS (50000) domains and POLICIES (10000): times, memory, bytes written
+	KUBEBUILDER_ASSETS=$$(hack/cluster/build.sh) go test ./hack/scale -count=1 -v -timeout 3h -domains $(DOMAINS) -policies $(POLICIES)
 
 lint: bin/golangci-lint ## Vet, format, import floors
 	bin/golangci-lint run ./...
