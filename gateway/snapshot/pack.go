@@ -11,7 +11,7 @@ import (
 
 const (
 	maxPacked   = 1 << 20  // what a Secret holds
-	maxUnpacked = 32 << 20 // of one part; policies of many peers repeat themselves and pack well
+	maxUnpacked = 16 << 20 // of one part; policies of many peers repeat themselves and pack well
 )
 
 // ErrTooLarge means that a part of a snapshot does not fit into a Secret.
@@ -23,14 +23,17 @@ func pack(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(plain) > maxUnpacked {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(plain), maxUnpacked)
+	}
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	_, err = z.Write(plain)
 	if err := errors.Join(err, z.Close()); err != nil {
 		return nil, err
 	}
-	if len(plain) > maxUnpacked || out.Len() > maxPacked {
-		return nil, fmt.Errorf("%w: %d bytes, %d packed; at most %d and %d", ErrTooLarge, len(plain), out.Len(), maxUnpacked, maxPacked)
+	if out.Len() > maxPacked {
+		return nil, fmt.Errorf("%w: %d bytes packed, at most %d", ErrTooLarge, out.Len(), maxPacked)
 	}
 	return out.Bytes(), nil
 }
