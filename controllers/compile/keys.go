@@ -196,7 +196,24 @@ func (c *compiler) importedKey(at spot, k *signingKey, domain string) []snapshot
 		at.error(v1alpha1.ReasonInvalidValue, "key %q of Secret %q has no record form: %s", source.SecretRef.Key, source.SecretRef.Name, err)
 		return nil
 	}
+	if k.reuses(signer) {
+		at.error(v1alpha1.ReasonSelectorReused, "Secret %q holds another key than the one that was published under selector %s: put the old key back, or give the new one a selector of its own", source.SecretRef.Name, selector)
+		return nil
+	}
 	return []snapshot.Key{{Source: k.meta.id(), Domain: domain, Selector: selector, Private: private, Record: record}}
+}
+
+// reuses says whether the status remembers another key under the selector of an imported one: receivers have that in their caches.
+func (k *signingKey) reuses(signer crypto.Signer) bool {
+	for _, seen := range k.object.Status.Keys {
+		if seen.Selector != string(k.object.Spec.Source.Imported.Selector) {
+			continue
+		}
+		was, err := dkim.ParseRecord(seen.Record)
+		public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool })
+		return err == nil && was.Public != nil && ok && !public.Equal(was.Public)
+	}
+	return false
 }
 
 // generatedKeys compiles what the operator made: the one that signs with its private key, those that are published before or
