@@ -93,8 +93,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Imported') == has(self.imported)",message="type Imported needs the member imported with the selector and the secretRef of the private key"
 // +kubebuilder:validation:XValidation:rule="(self.type == 'Generated') == has(self.generated)",message="type Generated needs the member generated, which may be empty: generated: {}"
+// +kubebuilder:validation:XValidation:rule="self.type == oldSelf.type",message="the type of the source cannot be changed, or the old key would vanish at once: create another DKIMKey, and name both in spec.signing.keys until the new one signs"
 type KeySource struct {
-	// Type is Imported or Generated.
+	// Type is Imported or Generated. It cannot be changed.
 	// +required
 	Type KeySourceType `json:"type"`
 
