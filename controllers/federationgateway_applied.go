@@ -60,9 +60,12 @@ func (a *appliedObjects) is(gw *v1alpha1.FederationGateway, o infra.Object, said
 	return known && last.said == said && last.state == stateOf(live)
 }
 
-// patience is how long somebody's change stands yet.
-func (a *appliedObjects) patience(gw *v1alpha1.FederationGateway, o infra.Object, now time.Time) time.Duration {
-	last, _ := a.get(gw, o)
+// patience is how long somebody's change of what was said stands yet. It does not keep us from saying something else.
+func (a *appliedObjects) patience(gw *v1alpha1.FederationGateway, o infra.Object, said uint64, now time.Time) time.Duration {
+	last, known := a.get(gw, o)
+	if !known || last.said != said {
+		return 0
+	}
 	return max(0, last.putBack.Add(last.wait).Sub(now))
 }
 
@@ -72,7 +75,7 @@ func (a *appliedObjects) done(gw *v1alpha1.FederationGateway, o infra.Object, sa
 	last, known := a.get(gw, o)
 	next := appliedObject{said: said, state: stateOf(result), putBack: last.putBack, wait: last.wait}
 	// the same was said before, and saying it again changed something
-	putBack := known && last.said == said && (before == nil || before.GetResourceVersion() != result.GetResourceVersion())
+	putBack := known && last.said == said && (before == nil || stateOf(before) != next.state)
 	if putBack {
 		next.putBack, next.wait = now, putBackSoon
 		if now.Sub(last.putBack) < last.wait+putBackLate {

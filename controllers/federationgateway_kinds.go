@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -33,8 +35,9 @@ type optionalKinds struct {
 	controller controller.Controller
 	queue      workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-	mu   sync.Mutex
-	have map[schema.GroupVersionKind]bool // nil: not asked yet
+	mu        sync.Mutex
+	have      map[schema.GroupVersionKind]bool // nil: not asked yet
+	informers map[schema.GroupVersionKind]cache.Informer
 }
 
 func newOptionalKinds(mgr manager.Manager, r *gateways) (*optionalKinds, error) {
@@ -42,7 +45,7 @@ func newOptionalKinds(mgr manager.Manager, r *gateways) (*optionalKinds, error) 
 	if err != nil {
 		return nil, err
 	}
-	k := &optionalKinds{gateways: r, discovery: d}
+	k := &optionalKinds{gateways: r, discovery: d, informers: map[schema.GroupVersionKind]cache.Informer{}}
 	return k, mgr.Add(k)
 }
 
@@ -85,6 +88,15 @@ func (k *optionalKinds) present(ctx context.Context) (map[schema.GroupVersionKin
 	return k.present(ctx)
 }
 
+// cached says whether the cache can be asked for a kind without waiting: it cannot when there is no right to watch it, or the
+// kind went a moment ago.
+func (k *optionalKinds) cached(kind schema.GroupVersionKind) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	informer := k.informers[kind]
+	return informer != nil && informer.HasSynced()
+}
+
 // look asks, and on a change watches what came, drops what went and has all gateways looked at.
 func (k *optionalKinds) look(ctx context.Context) error {
 	now, err := k.ask(ctx)
@@ -97,17 +109,18 @@ func (k *optionalKinds) look(ctx context.Context) error {
 		return nil
 	}
 	for kind := range now {
-		if !k.have[kind] {
-			if err := k.controller.Watch(source.Kind(k.gateways.objects, cached(kind), k.gateways.ofOwner())); err != nil {
+		if k.informers[kind] == nil {
+			if err := k.watch(ctx, kind); err != nil {
 				return err
 			}
 		}
 	}
-	for kind := range k.have {
+	for kind := range k.informers {
 		if !now[kind] {
 			if err := k.gateways.objects.RemoveInformer(ctx, cached(kind)); err != nil {
 				return err
 			}
+			delete(k.informers, kind)
 		}
 	}
 	first := k.have == nil
@@ -123,6 +136,15 @@ func (k *optionalKinds) look(ctx context.Context) error {
 		k.queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
 	}
 	return nil
+}
+
+func (k *optionalKinds) watch(ctx context.Context, kind schema.GroupVersionKind) error {
+	informer, err := k.gateways.objects.GetInformer(ctx, cached(kind), cache.BlockUntilSynced(false))
+	if err != nil {
+		return err
+	}
+	k.informers[kind] = informer
+	return k.controller.Watch(source.Kind(k.gateways.objects, cached(kind), k.gateways.ofOwner()))
 }
 
 func (k *optionalKinds) ask(ctx context.Context) (map[schema.GroupVersionKind]bool, error) {
@@ -142,7 +164,7 @@ func (k *optionalKinds) ask(ctx context.Context) (map[schema.GroupVersionKind]bo
 			continue
 		}
 		for _, r := range served[gv].APIResources {
-			if r.Kind == kind.Kind {
+			if r.Kind == kind.Kind && slices.Contains(r.Verbs, "create") { // not while its definition is being deleted
 				out[kind] = true
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,9 +48,18 @@ func TestNeighboursComeAndGo(t *testing.T) {
 		return r.Get(ctx, client.ObjectKeyFromObject(gw), route) == nil
 	})
 
+	// the last route first, lest one be made anew while the definition goes: the API server takes minutes over that
+	r.edit(t, gw, func(gw *v1alpha1.FederationGateway) { gw.Spec.Exposure = nil })
+	r.eventually(t, "the route is gone", func(ctx context.Context) bool {
+		return apierrors.IsNotFound(r.Get(ctx, client.ObjectKeyFromObject(gw), route))
+	})
 	if err := r.Delete(t.Context(), definition); err != nil {
 		t.Fatal(err)
 	}
+	r.eventually(t, "the definition is gone", func(ctx context.Context) bool {
+		return apierrors.IsNotFound(r.Get(ctx, client.ObjectKeyFromObject(definition), definition))
+	})
+	r.edit(t, gw, httpRoute)
 	r.untilSeen(t, func() bool {
 		return r.Get(t.Context(), client.ObjectKeyFromObject(gw), gw) == nil && conditionIs(gw, v1alpha1.ConditionAccepted, metav1.ConditionFalse)
 	})

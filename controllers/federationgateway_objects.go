@@ -92,13 +92,7 @@ func (r *gateways) scale(ctx context.Context, gw *v1alpha1.FederationGateway, f 
 
 // keep makes one object what it must be, unless it is somebody else's.
 func (r *gateways) keep(ctx context.Context, gw *v1alpha1.FederationGateway, o infra.Object, now time.Time, seen *gatewaySeen) error {
-	live := cached(o.Kind)
-	key := client.ObjectKey{Namespace: gw.Namespace, Name: o.Name}
-	err := r.objects.Get(ctx, key, live)
-	if apierrors.IsNotFound(err) && o.Apply != nil {
-		// not there, or without our labels
-		live, err = r.fresh(ctx, o)
-	}
+	live, err := r.find(ctx, o, client.ObjectKey{Namespace: gw.Namespace, Name: o.Name})
 	switch {
 	case apierrors.IsNotFound(err):
 		live = nil
@@ -128,6 +122,21 @@ func (r *gateways) remove(ctx context.Context, gw *v1alpha1.FederationGateway, o
 	return client.IgnoreNotFound(err)
 }
 
+// find looks for an object in the cache, and where that cannot tell at the API server.
+func (r *gateways) find(ctx context.Context, o infra.Object, key client.ObjectKey) (client.Object, error) {
+	live := cached(o.Kind)
+	err := apierrors.NewNotFound(schema.GroupResource{}, o.Name)
+	if !o.Optional || r.kinds.cached(o.Kind) {
+		if err := r.objects.Get(ctx, key, live); !apierrors.IsNotFound(err) {
+			return live, err
+		}
+	}
+	if o.Apply == nil {
+		return nil, err
+	}
+	return r.fresh(ctx, o) // not there, or without our labels
+}
+
 // fresh asks the API server for the metadata of an object.
 func (r *gateways) fresh(ctx context.Context, o infra.Object) (client.Object, error) {
 	m := &metav1.PartialObjectMetadata{}
@@ -150,7 +159,7 @@ func (r *gateways) apply(ctx context.Context, gw *v1alpha1.FederationGateway, o 
 		if err != nil || r.applied.is(gw, o, said, live) {
 			return client.IgnoreNotFound(err)
 		}
-		if wait := r.applied.patience(gw, o, now); wait > 0 {
+		if wait := r.applied.patience(gw, o, said, now); wait > 0 {
 			seen.lookAgain(wait)
 			return nil
 		}

@@ -2,9 +2,10 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,9 +35,12 @@ type gatewayRig struct {
 	client.Client
 	ns     string
 	board  *board.Board
+	cache  client.Reader // what the reconciler sees
 	clock  *clocktesting.FakeClock
-	serial uint64       // of the last post of settled
-	writes atomic.Int64 // requests of the reconciler that write
+	serial uint64 // of the last post of settled
+
+	mu    sync.Mutex
+	wrote []string // requests of the reconciler that write
 }
 
 func newGatewayRig(t *testing.T, c *kubetest.Cluster) *gatewayRig {
@@ -67,7 +71,7 @@ func (r *gatewayRig) start(t *testing.T, c *kubetest.Cluster) (stop func()) {
 	if r.board != nil {
 		d.board = r.board
 	}
-	r.board = d.board
+	r.board, r.cache = d.board, mgr.GetCache()
 	if err := setupFederationGateway(counted{mgr, r.counting(t, mgr)}, d); err != nil {
 		t.Fatal(err)
 	}
@@ -111,26 +115,44 @@ func (r *gatewayRig) counting(t *testing.T, mgr manager.Manager) client.Client {
 	}
 	return interceptor.NewClient(inner, interceptor.Funcs{
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
-			r.writes.Add(1)
+			r.note("apply", o)
 			return c.Apply(ctx, o, opts...)
 		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-			r.writes.Add(1)
+			r.note("create", o)
 			return c.Create(ctx, o, opts...)
 		},
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-			r.writes.Add(1)
+			r.note("update", o)
 			return c.Update(ctx, o, opts...)
 		},
 		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
-			r.writes.Add(1)
+			r.note("delete", o)
 			return c.Delete(ctx, o, opts...)
 		},
 		SubResourceApply: func(ctx context.Context, c client.Client, sub string, o runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
-			r.writes.Add(1)
+			r.note("apply "+sub, o)
 			return c.SubResource(sub).Apply(ctx, o, opts...)
 		},
 	})
+}
+
+func (r *gatewayRig) note(verb string, o any) {
+	text, _ := json.Marshal(o)
+	var object metav1.PartialObjectMetadata
+	_ = json.Unmarshal(text, &object)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wrote = append(r.wrote, verb+" "+object.Kind+" "+object.Name)
+}
+
+// writes returns what was written since the call before.
+func (r *gatewayRig) writes() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.wrote
+	r.wrote = nil
+	return out
 }
 
 // gateway makes a gateway and posts that it compiles.

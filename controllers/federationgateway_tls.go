@@ -89,13 +89,16 @@ func (r *gateways) keepSecret(ctx context.Context, gw *v1alpha1.FederationGatewa
 	if err != nil {
 		return nil, fmt.Errorf("Secret %s: %w", name, err)
 	}
-	labels := infra.Labels(gw.Name)
-	labels[keylife.LabelOwned] = ownedStatusTLS
-	if !isNew && maps.EqualFunc(data, s.Data, bytes.Equal) && holds(s.Labels, labels) {
+	labels := maps.Clone(s.Labels)
+	if s.Labels == nil {
+		s.Labels = map[string]string{}
+	}
+	maps.Copy(s.Labels, infra.Labels(gw.Name))
+	s.Labels[keylife.LabelOwned] = ownedStatusTLS
+	if !isNew && maps.EqualFunc(data, s.Data, bytes.Equal) && maps.Equal(labels, s.Labels) {
 		return s, nil
 	}
 	s.Data = data
-	s.Labels = merged(s.Labels, labels)
 	if isNew {
 		err = r.client.Create(ctx, s, client.FieldOwner(fieldOwner))
 	} else {
@@ -105,25 +108,4 @@ func (r *gateways) keepSecret(ctx context.Context, gw *v1alpha1.FederationGatewa
 		return nil, nil
 	}
 	return s, err
-}
-
-// holds says whether all of want are among labels.
-func holds(labels, want map[string]string) bool {
-	for k, v := range want {
-		if labels[k] != v {
-			return false
-		}
-	}
-	return true
-}
-
-// merged is a with b, which wins.
-func merged(a, b map[string]string) map[string]string {
-	out := maps.Clone(b)
-	for k, v := range a {
-		if _, ours := out[k]; !ours {
-			out[k] = v
-		}
-	}
-	return out
 }

@@ -31,9 +31,10 @@ type Facts struct {
 
 // Object is one thing that a gateway may have in its namespace.
 type Object struct {
-	Kind  schema.GroupVersionKind
-	Name  string
-	Apply *unstructured.Unstructured // all that we say of it; nil = it must not be there
+	Kind     schema.GroupVersionKind
+	Optional bool // not every cluster has the kind
+	Name     string
+	Apply    *unstructured.Unstructured // all that we say of it; nil = it must not be there
 }
 
 // Objects says of everything that a gateway may have what it must be, in the order in which it is best made. Objects of
@@ -45,7 +46,7 @@ func Objects(gw *v1alpha1.FederationGateway, f Facts) ([]Object, error) {
 			continue
 		}
 		for _, part := range k.parts {
-			o := Object{Kind: k.gvk, Name: gw.Name + part.suffix}
+			o := Object{Kind: k.gvk, Optional: k.optional, Name: gw.Name + part.suffix}
 			if part.wanted == nil || part.wanted(gw) {
 				typed := part.make(gw, f)
 				typed.SetName(o.Name)

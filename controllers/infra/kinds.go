@@ -16,11 +16,13 @@ import (
 	"github.com/calfed/calfed/api/v1alpha1"
 )
 
+var gatewayAPI = schema.GroupVersion(gatewayv1.GroupVersion)
+
 // The kinds that reconcilers look into.
 var (
 	Deployment  = appsv1.SchemeGroupVersion.WithKind("Deployment")
 	Service     = corev1.SchemeGroupVersion.WithKind("Service")
-	HTTPRoute   = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	HTTPRoute   = gatewayAPI.WithKind("HTTPRoute")
 	Certificate = certmanagerv1.SchemeGroupVersion.WithKind("Certificate")
 )
 
@@ -50,7 +52,7 @@ var kinds = []kind{
 	{gvk: policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"), parts: []part{{wanted: wantsBudget, make: disruptionBudget}}},
 	{gvk: autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), parts: []part{{wanted: wantsAutoscaler, make: autoscaler}}},
 	{gvk: HTTPRoute, optional: true, parts: []part{{wanted: wantsRoute, make: route}}},
-	{gvk: gatewayv1.SchemeGroupVersion.WithKind("BackendTLSPolicy"), optional: true, parts: []part{{wanted: wantsRoute, make: routeTLS}}},
+	{gvk: gatewayAPI.WithKind("BackendTLSPolicy"), optional: true, parts: []part{{wanted: wantsRoute, make: routeTLS}}},
 	{gvk: monitoringv1.SchemeGroupVersion.WithKind(monitoringv1.ServiceMonitorsKind), optional: true, parts: []part{{make: serviceMonitor}}},
 	{gvk: monitoringv1.SchemeGroupVersion.WithKind(monitoringv1.PrometheusRuleKind), optional: true, parts: []part{{make: prometheusRule}}},
 }
