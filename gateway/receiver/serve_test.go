@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 func readAll(t testing.TB, resp *http.Response) string {
@@ -158,6 +159,12 @@ func TestDomainKey(t *testing.T) {
 		if resp := get("GET", path); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
+	}
+	revoked := &w.snap.Domains[0].Signing.Keys[0]
+	revoked.State, revoked.Private, revoked.Record = snapshot.KeyRevoked, nil, "v=DKIM1; k=ed25519; p="
+	w.compile()
+	if resp := get("GET", path); resp.StatusCode != http.StatusOK || readAll(t, resp) != revoked.Record+"\r\n" {
+		t.Errorf("a revoked key: %d", resp.StatusCode)
 	}
 	w.snap.Gateway.Limits.RequestsPerSource = 1e-9
 	w.compile()

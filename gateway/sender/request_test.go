@@ -11,6 +11,7 @@ import (
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/sender"
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 // verify judges a posted request as a receiver would, with the key record of the domain.
@@ -118,18 +119,22 @@ func TestMessageIDIsUnique(t *testing.T) {
 	}
 }
 
-// TestSigningKey: the first RSA key signs; without one the first key does; without any nothing leaves.
+// TestSigningKey: the first RSA key signs; without one the first key does; without any nothing leaves. Keys that are only published
+// do not count.
 //
 // Proves: IS-DKIM-4
 func TestSigningKey(t *testing.T) {
 	tests := []struct {
 		name      string
-		keys      []string
+		keys      []string // the last one signs
 		algorithm string
+		standby   int // so many of them are
 	}{
-		{"RSA is preferred", []string{"ed", "rsa"}, "rsa-sha256"},
-		{"Ed25519 where there is no RSA key", []string{"ed"}, "ed25519-sha256"},
-		{"no key", nil, ""},
+		{"RSA is preferred", []string{"ed", "rsa"}, "rsa-sha256", 0},
+		{"Ed25519 where there is no RSA key", []string{"ed"}, "ed25519-sha256", 0},
+		{"no key", nil, "", 0},
+		{"an RSA key that is only published", []string{"rsa", "ed"}, "ed25519-sha256", 1},
+		{"no key that signs", []string{"rsa", "ed"}, "", 2},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,6 +143,10 @@ func TestSigningKey(t *testing.T) {
 			c.Domains[1].Signing.Keys = nil
 			for _, k := range test.keys {
 				c.Domains[1].Signing.Keys = append(c.Domains[1].Signing.Keys, signingKey(t, "example.org", k))
+			}
+			for i := range test.standby {
+				k := &c.Domains[1].Signing.Keys[i]
+				k.State, k.Private = snapshot.KeyStandby, nil
 			}
 			a := active(t, c)
 			s, _ := newSender(t, f, func(cfg *sender.Config) { cfg.Active = a })
