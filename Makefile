@@ -29,7 +29,7 @@ conformance: ## Print requirement id -> tests -> pass, and fail when an id in sc
 	go run ./hack/conformance
 
 interop: interop-deps build ## Two organisations of real calendar, mail and DNS servers (Debian, root)
-	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav ./controllers/publish
+	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav ./hack/operator ./controllers/publish
 
 interop-deps: ## Install what interop needs (Debian packages), when it is not there
 	hack/interop/install.sh
