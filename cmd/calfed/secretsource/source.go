@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/calfed/calfed/gateway"
+	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -125,13 +126,16 @@ func (s *Source) Status() snapshot.PodStatus {
 	defer s.mu.Unlock()
 	out := snapshot.PodStatus{IndexUID: s.served.uid, Serial: s.served.serial, Shards: slices.Clone(s.served.shards)}
 	for _, r := range s.rejected[:min(len(s.rejected), maxRejected)] {
-		out.Rejected = append(out.Rejected, snapshot.Rejection{Secret: r.secret, Serial: r.serial, Problem: r.Error()})
+		out.Rejected = append(out.Rejected, snapshot.Rejection{Secret: r.secret, Serial: r.serial, Problem: ischedule.OneLine(r.Error(), maxProblem)})
 	}
 	return out
 }
 
-// maxRejected bounds a PodStatus.
-const maxRejected = 16
+// Bounds of a PodStatus.
+const (
+	maxRejected = 16
+	maxProblem  = 500 // octets
+)
 
 // gatewayName is how a snapshot names the gateway.
 func (s *Source) gatewayName() string { return s.cfg.Namespace + "/" + s.cfg.Name }
