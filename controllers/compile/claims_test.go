@@ -191,6 +191,40 @@ func TestStandaloneAsksForNoProof(t *testing.T) {
 	}
 }
 
+// Where an entry does not say which back ends it takes, the gateway's own namespace may have any, and others only the smarthost.
+func TestATenantsBackEndsAreNoneUnlessSaid(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		id      string
+		mail    bool
+		hosts   []v1alpha1.HostPattern
+		refused bool
+	}{
+		"a tenant":                             {id: "tenant-a/x", refused: true},
+		"a tenant with the smarthost":          {id: "tenant-a/x", mail: true},
+		"a tenant, where it is said":           {id: "tenant-a/x", hosts: []v1alpha1.HostPattern{"calendar.example.org"}},
+		"a tenant, where others are said":      {id: "tenant-a/x", hosts: []v1alpha1.HostPattern{"*.calendar.example.org"}, refused: true},
+		"the gateway's namespace":              {id: "default/x"},
+		"the gateway's, where others are said": {id: "default/x", hosts: []v1alpha1.HostPattern{"10.0.0.0/8"}, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := minimalGateway(t)
+			in.Gateway.Spec.AllowedDomains = []v1alpha1.AllowedDomains{{From: v1alpha1.FromAll, BackendHosts: tc.hosts}}
+			in.Gateway.Spec.Submission = &v1alpha1.Submission{Smarthost: &v1alpha1.MailServer{Host: "smtp.example.org", Port: 587, TLS: v1alpha1.MailStartTLS}}
+			d := wants{id: tc.id, condition: v1alpha1.ReasonProven}.domain()
+			if tc.mail {
+				d.Spec.Backend = v1alpha1.Backend{Type: v1alpha1.BackendIMIP}
+			}
+			in.Domains = []v1alpha1.FederatedDomain{d}
+			out := compile.Compile(in)
+			if got := len(messagesOf(out.Findings, v1alpha1.ReasonEgressDenied)) > 0; got != tc.refused || (len(out.Draft.Domains) == 0) != tc.refused {
+				t.Errorf("refused %v, want %v; %d domains: %+v", got, tc.refused, len(out.Draft.Domains), out.Findings)
+			}
+		})
+	}
+}
+
 // A key that speaks for all names below a domain signs for its own namespace's only where that runs the gateway: what the gateway
 // serves at /.well-known/domainkey would let a tenant sign for others.
 //

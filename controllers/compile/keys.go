@@ -161,7 +161,7 @@ func (c *compiler) compileKeys(k *signingKey) []snapshot.Key {
 		return nil
 	}
 	slices.SortStableFunc(keys, func(a, b snapshot.Key) int { return cmp.Compare(turn(a.State), turn(b.State)) })
-	k.compiled = compactKeys(keys)
+	k.compiled = keys
 	return k.compiled
 }
 

@@ -45,6 +45,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 		if _, err := snapshot.Activate(assembled); err != nil {
 			t.Fatal(err)
 		}
+		checkPart(t, compile.CompileDomains(compile.CompileGateway(in), in))
 	})
 }
 
@@ -115,6 +116,11 @@ func checkPart(t *rapid.T, part compile.Part) {
 	}
 	if len(covers) != len(part.Covers) || len(covers) > 0 && !cmp.Equal(covers, part.Covers) {
 		t.Fatalf("covers %v, want %v", part.Covers, covers)
+	}
+	for id, users := range part.KeyUsers {
+		if !slices.IsSorted(users) {
+			t.Fatalf("users of %s: %v", id, users)
+		}
 	}
 	for id, by := range part.ShadowedBy {
 		if len(by) == 0 || slices.Contains(by, id) || len(part.Covers[id]) == 0 {
