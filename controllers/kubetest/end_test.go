@@ -38,8 +38,9 @@ func TestPanicking(t *testing.T) {
 	r := newRig(t, kubetest.New(t, kubetest.Options{ControllerManager: true}), 1)
 	fmt.Printf("processes: %d\n", marked(value))
 	if len(r.pods()) == 1 {
-		panic("as asked for")
+		go panic("as asked for") // in a test's own goroutine its cleanups would still run
 	}
+	<-t.Context().Done()
 }
 
 func TestNothingIsLeftAfterAPanic(t *testing.T) {
@@ -49,7 +50,7 @@ func TestNothingIsLeftAfterAPanic(t *testing.T) {
 	}
 	value := strconv.Itoa(os.Getpid())
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestPanicking$")
-	cmd.Env = append(os.Environ(), mark+"="+value)
+	cmd.Env = append(os.Environ(), mark+"="+value, "TMPDIR="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	// the test itself, etcd, kube-apiserver, kube-controller-manager, the pod's
 	if err == nil || !strings.Contains(string(out), "processes: 5\n") || !strings.Contains(string(out), "as asked for") {

@@ -8,8 +8,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -190,10 +192,17 @@ func TestFrozenPodIsNotReadyAndNotStartedAgain(t *testing.T) {
 	pod := r.pods()[0]
 	r.kubelet.Freeze(t, pod.Name)
 	r.is(&pod, "a frozen pod stays ready", func() bool { return !ready(&pod) })
+	// longer than its liveness probe would let it be: two probes time out, twice
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_ = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		err := r.Client.Get(ctx, client.ObjectKeyFromObject(&pod), &pod)
+		return err == nil && pod.Status.ContainerStatuses[0].RestartCount != 0, nil
+	})
 	r.kubelet.Thaw(t, pod.Name)
 	r.is(&pod, "a thawed pod is not ready", func() bool { return ready(&pod) })
-	if n := pod.Status.ContainerStatuses[0].RestartCount; n != 0 {
-		t.Errorf("%d restarts", n)
+	if n := pod.Status.ContainerStatuses[0].RestartCount; n != 0 || strings.Contains(r.kubelet.Logs(pod.Name), "asked to end") {
+		t.Errorf("it was started again (%d times): %s", n, r.kubelet.Logs(pod.Name))
 	}
 }
 
