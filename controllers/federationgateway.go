@@ -24,11 +24,6 @@ import (
 	"github.com/calfed/calfed/controllers/infra"
 )
 
-// gateways makes the pods of each FederationGateway and what they need, and says in its status what became of it. infra says
-// which objects those are, the board what became of the configuration.
-//
-// Whoever makes a Role must have the rights in it: those to read Secrets are contents'.
-//
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federationgateways,verbs=get;list;watch
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federationgateways/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;update
@@ -43,6 +38,11 @@ import (
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways,verbs=get
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=monitoring.coreos.com,resources=servicemonitors;prometheusrules,verbs=get;list;watch;create;patch;delete
+
+// gateways makes the pods of each FederationGateway and what they need, and says in its status what became of it. infra says
+// which objects those are, the board what became of the configuration.
+//
+// Whoever makes a Role must have the rights in it: those to read Secrets are contents'.
 type gateways struct {
 	*deps
 	client  client.Client
