@@ -150,14 +150,8 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 	}
 	r.tell(&d, want)
 	r.rounds.Add(req.NamespacedName, string(d.UID), isSettled(&d.Status))
-	need := ""
-	switch {
-	case seen.key != p.key && (looked || !isSettled(&want)):
-		need = p.key
-	case p.post.Programmed && seen.awaits():
-		need = p.key + " served"
-	}
-	if need != "" && r.sights.need(req.NamespacedName, need) {
+	why := purpose{p.key, p.post.Programmed}
+	if (seen.key != p.key && (looked || !isSettled(&want)) || why.served && seen.awaits()) && r.sights.need(req.NamespacedName, why) {
 		r.rounds.Now(req.NamespacedName)
 	}
 	return reconcile.Result{RequeueAfter: p.recheck}, nil

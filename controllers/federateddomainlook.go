@@ -41,6 +41,8 @@ func (r *federatedDomains) look(ctx context.Context, name types.NamespacedName) 
 	if err != nil {
 		return false
 	}
+	r.sights.begin(name, purpose{p.key, post.Programmed})
+	defer r.sights.end(name)
 	before, known := r.sights.get(name)
 	if known && before.uid != d.UID {
 		before = sight{}

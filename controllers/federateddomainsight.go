@@ -55,26 +55,51 @@ func (p *proofSight) lost(now time.Time) bool {
 	return p.missing >= lostLooks && now.Sub(p.since) >= lostTime
 }
 
-// sights are those of all domains. The zero value is ready. Safe for concurrent use.
-type sights struct {
-	mu    sync.Mutex
-	all   map[types.NamespacedName]sight
-	needs map[types.NamespacedName]string
-	tell  func(types.NamespacedName)
+// purpose is why a look is made: for the plan of that key and, where served, to see more than while pods take the domain over.
+type purpose struct {
+	key    string
+	served bool
 }
 
-// need says whether a look was not asked for yet for that reason.
-func (s *sights) need(name types.NamespacedName, reason string) bool {
+func (p purpose) serves(other purpose) bool { return p.key == other.key && (p.served || !other.served) }
+
+// sights are those of all domains. The zero value is ready. Safe for concurrent use.
+type sights struct {
+	mu     sync.Mutex
+	all    map[types.NamespacedName]sight
+	asked  map[types.NamespacedName]purpose // what looks were asked for last
+	making map[types.NamespacedName]purpose // looks under way
+	tell   func(types.NamespacedName)
+}
+
+// need says whether a look has to be asked for: none was for that purpose yet, and none is under way.
+func (s *sights) need(name types.NamespacedName, why purpose) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.needs[name] == reason {
+	if s.asked[name].serves(why) || s.making[name].serves(why) {
 		return false
 	}
-	if s.needs == nil {
-		s.needs = map[types.NamespacedName]string{}
+	if s.asked == nil {
+		s.asked = map[types.NamespacedName]purpose{}
 	}
-	s.needs[name] = reason
+	s.asked[name] = why
 	return true
+}
+
+// begin notes that a look is under way; it ends with set or end.
+func (s *sights) begin(name types.NamespacedName, why purpose) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.making == nil {
+		s.making = map[types.NamespacedName]purpose{}
+	}
+	s.making[name] = why
+}
+
+func (s *sights) end(name types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.making, name)
 }
 
 func (s *sights) onChange(tell func(types.NamespacedName)) {
@@ -97,6 +122,7 @@ func (s *sights) set(name types.NamespacedName, one sight) {
 		s.all = map[types.NamespacedName]sight{}
 	}
 	s.all[name] = one
+	delete(s.making, name)
 	tell := s.tell
 	s.mu.Unlock()
 	if tell != nil && (!ok || !reflect.DeepEqual(before, one)) {
@@ -108,5 +134,5 @@ func (s *sights) forget(name types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, name)
-	delete(s.needs, name)
+	delete(s.asked, name)
 }
