@@ -5,7 +5,7 @@ type PodStatus struct {
 	IndexUID string      `json:"indexUID"` // of the Secret, "" before the first
 	Serial   uint64      `json:"serial"`   // of the index served
 	Shards   []ShardRef  `json:"shards,omitempty"`
-	Rejected []Rejection `json:"rejected,omitempty"` // what was refused since, first things first; at most 16
+	Rejected []Rejection `json:"rejected,omitempty"` // what of the newest index is refused, first things first; at most 16
 	Version  string      `json:"version"`
 	Ready    bool        `json:"ready"`
 }

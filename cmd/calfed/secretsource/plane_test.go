@@ -29,7 +29,7 @@ const gatewayName = "edge"
 
 // plane is the control plane of one gateway: it writes Secrets as the manager does, and as nobody should.
 type plane struct {
-	t         *testing.T
+	t         testing.TB
 	cluster   *kubetest.Cluster
 	namespace string
 	ca        *catest.CA
@@ -39,7 +39,7 @@ type plane struct {
 }
 
 // newPlane makes a namespace with the ServiceAccount that pods have, its Role, and nothing else.
-func newPlane(t *testing.T, cluster *kubetest.Cluster) *plane {
+func newPlane(t testing.TB, cluster *kubetest.Cluster) *plane {
 	t.Helper()
 	p := &plane{t: t, cluster: cluster, namespace: cluster.Namespace(t), ca: testCA(), shards: map[int]*snapshot.Shard{}}
 	gw := &v1alpha1.FederationGateway{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: gatewayName, UID: "uid"}}

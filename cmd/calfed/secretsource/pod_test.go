@@ -20,7 +20,7 @@ import (
 
 // pod is a gateway with its source, as calfed gateway puts them together.
 type pod struct {
-	t      *testing.T
+	t      testing.TB
 	gw     *gateway.Gateway
 	source *secretsource.Source
 	log    *logged
