@@ -220,3 +220,26 @@ func generatedSecret(owner metav1.ObjectMeta, number int, state v1alpha1.KeyStat
 	}
 	return s
 }
+
+// Who signs with a key is told in one order, and only of those that are served.
+func TestUsersOfAKey(t *testing.T) {
+	t.Parallel()
+	in := minimalGateway(t)
+	var want []string
+	for i := range 12 {
+		d := wants{id: fmt.Sprintf("default/d%02d", i)}.domain()
+		d.Spec.Domain = v1alpha1.DomainName(fmt.Sprintf("d%02d.example.org", i))
+		d.Spec.Signing = &v1alpha1.Signing{Keys: []v1alpha1.KeyRef{{Name: "k"}}}
+		if i == 5 {
+			d.Spec.Backend = iScheduleAt("ftp://calendar.example.org/")
+		} else {
+			want = append(want, d.Namespace+"/"+d.Name)
+		}
+		in.Domains = append(in.Domains, d)
+	}
+	in.Keys = []v1alpha1.DKIMKey{importedKey(metav1.ObjectMeta{Namespace: "default", Name: "k"}, "example.org", "cal", "missing")}
+	got := compile.CompileDomains(compile.CompileGateway(in), in).KeyUsers
+	if diff := cmp.Diff(map[string][]string{"default/k": want}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
