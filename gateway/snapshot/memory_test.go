@@ -23,8 +23,10 @@ func TestNextRefusesWhatActivateRefuses(t *testing.T) {
 		"domains[0].signing.keys[0].record": func(s *snapshot.Snapshot) {
 			s.Domains[0].Signing.Keys[0].Private = s.Domains[0].Signing.Keys[1].Private // known, and another's
 		},
-		"policies[2].outbound.caBundle":              func(s *snapshot.Snapshot) { s.Policies[2].Outbound.CABundle = secret },
-		"policies[2].outbound.clientCertificate":     func(s *snapshot.Snapshot) { s.Policies[2].Outbound.ClientCertificate.Key = s.Domains[0].Signing.Keys[0].Private },
+		"policies[2].outbound.caBundle": func(s *snapshot.Snapshot) { s.Policies[2].Outbound.CABundle = secret },
+		"policies[2].outbound.clientCertificate": func(s *snapshot.Snapshot) {
+			s.Policies[2].Outbound.ClientCertificate.Key = s.Domains[0].Signing.Keys[0].Private
+		},
 		"domains[0].submitters[1].certificate.ca":    func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].Certificate.CA = []byte("x") },
 		"domains[0].submitters[1].certificate.names": func(s *snapshot.Snapshot) { s.Domains[0].Submitters[1].Certificate.Names = nil },
 	} {
@@ -46,7 +48,9 @@ func TestKeyStates(t *testing.T) {
 		change func(d *snapshot.Domain)
 		place  string // "" = valid
 	}{
-		{"a standby key", func(d *snapshot.Domain) { d.Signing.Keys[0].State, d.Signing.Keys[0].Private = snapshot.KeyStandby, nil }, ""},
+		{"a standby key", func(d *snapshot.Domain) {
+			d.Signing.Keys[0].State, d.Signing.Keys[0].Private = snapshot.KeyStandby, nil
+		}, ""},
 		{"a revoked key", func(d *snapshot.Domain) {
 			d.Signing.Keys[0].State, d.Signing.Keys[0].Private, d.Signing.Keys[0].Record = snapshot.KeyRevoked, nil, revoked
 		}, ""},
