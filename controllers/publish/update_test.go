@@ -103,6 +103,7 @@ func TestUpdateOverwritesNothingOfOthers(t *testing.T) {
 		before  string // in the zone
 		ours    func() []v1alpha1.PublishedRecord
 		after   string // in the zone once it is there
+		instead bool   // and ours is not
 		want    []records.Record
 		foreign []publish.Foreign
 		srv     []string // at the end
@@ -129,6 +130,10 @@ func TestUpdateOverwritesNothingOfOthers(t *testing.T) {
 			ours: claims(service), after: theirs, want: nil,
 			srv: []string{"0 0 443 other.example."},
 		},
+		"an alias in the place of ours stays": {
+			ours: claims(service), after: service.Name + " IN CNAME elsewhere.example.\n", instead: true, want: []records.Record{service},
+			foreign: []publish.Foreign{{Name: service.Name, Type: "CNAME", Seen: "elsewhere.example."}},
+		},
 		"an alias in the place of a record stays": {
 			before: service.Name + " IN CNAME elsewhere.example.\n", want: []records.Record{service},
 			foreign: []publish.Foreign{{Name: service.Name, Type: "CNAME", Seen: "elsewhere.example."}},
@@ -143,6 +148,9 @@ func TestUpdateOverwritesNothingOfOthers(t *testing.T) {
 			if tc.ours != nil {
 				ours = publishAll(t, u, []records.Record{service}, nil).Ours
 			}
+			if tc.instead {
+				s.Remove(service.Name, "SRV")
+			}
 			s.Set(t, tc.after)
 			out := publishAll(t, u, tc.want, ours)
 			if diff := cmp.Diff(tc.foreign, out.Foreign); diff != "" {
@@ -152,10 +160,81 @@ func TestUpdateOverwritesNothingOfOthers(t *testing.T) {
 				t.Errorf("in the zone (-want +got):\n%s", diff)
 			}
 			written := slices.DeleteFunc(slices.Clone(out.Ours), func(r v1alpha1.PublishedRecord) bool { return r.Written == "" })
+			if tc.instead && len(s.Records(service.Name, "CNAME")) != 1 {
+				t.Error("the alias is gone")
+			}
 			if len(written) != tc.held {
 				t.Errorf("ours: %+v", out.Ours)
 			}
 		})
+	}
+}
+
+// What changes between reading and writing is seen by the server, and nothing is overwritten.
+func TestAnUpdateRestsOnWhatWasRead(t *testing.T) {
+	t.Parallel()
+	theirs := service.Name + " IN SRV 0 0 443 other.example.\n"
+	s := primary(t)
+	u := updater(s)
+	s.BeforeUpdate(func() { s.Set(t, theirs) })
+	if out := publishAll(t, u, []records.Record{service}, nil); len(out.Foreign) != 1 {
+		t.Errorf("somebody was quicker: %+v", out)
+	}
+	s.Remove(service.Name, "SRV")
+	ours := publishAll(t, u, []records.Record{service}, nil).Ours
+	s.BeforeUpdate(func() { s.Set(t, theirs) })
+	if out := publishAll(t, u, nil, ours); len(out.Ours) > 0 {
+		t.Errorf("%+v", out)
+	}
+	if diff := cmp.Diff([]string{"0 0 443 other.example."}, s.Records(service.Name, "SRV")); diff != "" {
+		t.Error(diff)
+	}
+	// a change of one that we wrote is repaired, whenever it comes
+	s.Remove(service.Name, "SRV")
+	ours = publishAll(t, u, []records.Record{service}, nil).Ours
+	s.BeforeUpdate(func() { s.Set(t, theirs) })
+	publishAll(t, u, []records.Record{moved}, ours)
+	if diff := cmp.Diff([]string{"0 0 443 gw2.example.org."}, s.Records(service.Name, "SRV")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What was merely about to be written, and may be ours, is replaced only as long as it is that.
+func TestWhatMayBeOursIsReplacedWithCare(t *testing.T) {
+	t.Parallel()
+	s := primary(t)
+	u := updater(s)
+	claimed := publish.Claims([]records.Record{service}, nil)
+	s.Set(t, records.BIND([]records.Record{service})) // written, and nobody noted it
+	s.BeforeUpdate(func() { s.Set(t, service.Name+" IN SRV 0 0 443 other.example.") })
+	out, err := u.Publish(context.Background(), []records.Record{moved}, claimed)
+	if err != nil || len(out.Foreign) != 1 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	s.Set(t, records.BIND([]records.Record{service}))
+	if out, err := u.Publish(context.Background(), []records.Record{moved}, claimed); err != nil || !publish.Done([]records.Record{moved}, out.Ours) {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+func TestAServerThatAnswersSignedQuestionsOnlyIsAskedSo(t *testing.T) {
+	t.Parallel()
+	s := primary(t)
+	s.SetShut(true)
+	publishAll(t, updater(s), want, nil)
+	if len(s.Names()) != 2 {
+		t.Error(s.Names())
+	}
+}
+
+func TestATimeToLiveIsOursToChange(t *testing.T) {
+	t.Parallel()
+	s := primary(t)
+	short := service
+	short.TTL = 60
+	ours := publishAll(t, updater(s), []records.Record{service}, nil).Ours
+	if out := publishAll(t, updater(s), []records.Record{short}, ours); !out.Changed {
+		t.Error("left as it was")
 	}
 }
 
@@ -280,31 +359,43 @@ func TestADeafServerIsGivenUp(t *testing.T) {
 	}
 }
 
-// An answer that nobody signed says nothing: who stands between could have made it.
+// An answer that nobody signed, or somebody else, says nothing: who stands between could have made it.
 func TestAnAnswerMustBeSigned(t *testing.T) {
 	t.Parallel()
-	s := primary(t)
-	u := updater(s)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	liar := &dns.Server{Listener: ln, MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
-		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
-			if req.Opcode == dns.OpcodeUpdate {
-				_ = w.WriteMsg(new(dns.Msg).SetReply(req))
-				return
+	for name, tc := range map[string]struct {
+		sign func(*dns.Msg, *dns.TSIG)
+		want string
+	}{
+		"by nobody":       {func(*dns.Msg, *dns.TSIG) {}, "does not sign"},
+		"by another hand": {func(m *dns.Msg, t *dns.TSIG) { m.SetTsig(t.Hdr.Name, t.Algorithm, 300, time.Now().Unix()) }, "is not signed with the TSIG key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := primary(t)
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
 			}
-			answer, err := dns.Exchange(req, s.Addr())
-			if err == nil {
-				_ = w.WriteMsg(answer)
+			liar := &dns.Server{Listener: ln, TsigSecret: map[string]string{keyName + ".": another}, MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
+				Handler: dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) {
+					if req.Opcode == dns.OpcodeUpdate {
+						answer := new(dns.Msg).SetReply(req)
+						tc.sign(answer, req.IsTsig())
+						_ = w.WriteMsg(answer)
+						return
+					}
+					if answer, err := dns.Exchange(req, s.Addr()); err == nil {
+						_ = w.WriteMsg(answer)
+					}
+				})}
+			done := make(chan struct{})
+			go func() { defer close(done); _ = liar.ActivateAndServe() }()
+			t.Cleanup(func() { _ = liar.Shutdown(); <-done })
+			u := updater(s)
+			u.Settings.Server = ln.Addr().String()
+			if _, err := u.Publish(context.Background(), want, nil); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v", err)
 			}
-		})}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = liar.ActivateAndServe() }()
-	t.Cleanup(func() { _ = liar.Shutdown(); <-done })
-	u.Settings.Server = ln.Addr().String()
-	if _, err := u.Publish(context.Background(), want, nil); err == nil || !strings.Contains(err.Error(), "does not sign") {
-		t.Errorf("%v", err)
+		})
 	}
 }

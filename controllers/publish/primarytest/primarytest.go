@@ -37,6 +37,8 @@ type Server struct {
 	deny      int // Rcode of every update, 0 = take them
 	deaf      bool
 	away      bool
+	shut      bool
+	before    func()
 	skew      time.Duration
 	updates   int
 	questions int
@@ -185,6 +187,20 @@ func (s *Server) SetUnavailable(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away = on
+}
+
+// BeforeUpdate has f called before the next update is looked at, once: what happens between reading and writing.
+func (s *Server) BeforeUpdate(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = f
+}
+
+// SetShut makes it refuse questions that are not signed, or none.
+func (s *Server) SetShut(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = on
 }
 
 // SetSkew puts its clock forward.

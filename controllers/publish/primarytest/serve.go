@@ -62,8 +62,14 @@ func (k keyring) Verify(msg []byte, t *dns.TSIG) error {
 // ServeDNS implements dns.Handler.
 func (s *Server) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	s.mu.Lock()
-	away := s.away
+	away, before := s.away, s.before
+	if req.Opcode == dns.OpcodeUpdate {
+		s.before = nil
+	}
 	s.mu.Unlock()
+	if before != nil && req.Opcode == dns.OpcodeUpdate {
+		before()
+	}
 	if away {
 		_ = w.Close()
 		return
@@ -92,9 +98,12 @@ func (s *Server) respond(req *dns.Msg, signature error) *dns.Msg {
 			return resp
 		}
 	}
-	if req.Opcode == dns.OpcodeUpdate {
+	switch {
+	case req.Opcode == dns.OpcodeUpdate:
 		resp.Rcode = s.update(req)
-	} else {
+	case s.shut && req.IsTsig() == nil:
+		resp.Rcode = dns.RcodeRefused
+	default:
 		s.answer(resp, dns.CanonicalName(req.Question[0].Name), req.Question[0].Qtype)
 	}
 	return resp
