@@ -25,7 +25,7 @@ import (
 func TestSamplesFromNothingToReadyAndAway(t *testing.T) {
 	w := newWorld(t)
 	w.namespace("federation")
-	w.balance("federation", "edge")
+	w.balance(w.lbIP, "federation", "edge")
 	w.sampleSecrets()
 	files, err := filepath.Glob("../../config/samples/*.yaml")
 	if err != nil || len(files) < 8 {

@@ -171,10 +171,22 @@ func pkcs8(t *testing.T, key any) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
+// in is the world of a part of the test.
+func (w *world) in(t *testing.T) *world {
+	part := *w
+	part.t = t
+	return &part
+}
+
 // until waits; says tells what is missing when it does not come.
 func (w *world) until(what string, says func() string, done func(ctx context.Context) bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	w.within(patience, what, says, done)
+}
+
+func (w *world) within(d time.Duration, what string, says func() string, done func(ctx context.Context) bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), d)
 	defer cancel()
 	if wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) { return done(ctx), nil }) != nil {
 		w.t.Fatalf("it never came to this: %s\n%s", what, says())
@@ -209,10 +221,10 @@ func (w *world) notReady(ctx context.Context) []string {
 	return out
 }
 
-// balance passes connections to port 443 of the load balancer's address on to the pods of a gateway, in turn.
-func (w *world) balance(namespace, gateway string) {
+// balance passes connections to port 443 of an address on to the pods of a gateway, in turn, as a load balancer does.
+func (w *world) balance(address, namespace, gateway string) {
 	w.t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(w.t.Context(), "tcp", w.lbIP+":443")
+	ln, err := (&net.ListenConfig{}).Listen(w.t.Context(), "tcp", address+":443")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -225,16 +237,7 @@ func (w *world) balance(namespace, gateway string) {
 			}
 			conns.Go(func() {
 				defer conn.Close()
-				var pods corev1.PodList
-				_ = w.c.List(context.Background(), &pods, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/instance": gateway})
-				var ready []string
-				for _, p := range pods.Items {
-					for _, c := range p.Status.Conditions {
-						if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil {
-							ready = append(ready, p.Status.PodIP)
-						}
-					}
-				}
+				ready := w.pods(context.Background(), namespace, gateway)
 				if len(ready) == 0 {
 					return
 				}
@@ -249,6 +252,21 @@ func (w *world) balance(namespace, gateway string) {
 		}
 	})
 	w.t.Cleanup(func() { _ = ln.Close() })
+}
+
+// pods are the addresses of a gateway's pods that are ready.
+func (w *world) pods(ctx context.Context, namespace, gateway string) []string {
+	var pods corev1.PodList
+	_ = w.c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/instance": gateway})
+	var ready []string
+	for _, p := range pods.Items {
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil {
+				ready = append(ready, p.Status.PodIP)
+			}
+		}
+	}
+	return ready
 }
 
 // externalDNS does what external-dns does with DNSEndpoints: their records into the zone, once.
