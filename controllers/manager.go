@@ -78,10 +78,7 @@ func cacheOptions(scheme *runtime.Scheme, namespaces []string) cache.Options {
 func trim(object any) (any, error) {
 	if m, ok := object.(metav1.Object); ok {
 		m.SetManagedFields(nil)
-		annotations := m.GetAnnotations()
-		if _, has := annotations[corev1.LastAppliedConfigAnnotation]; has {
-			delete(annotations, corev1.LastAppliedConfigAnnotation)
-		}
+		delete(m.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
 	}
 	return object, nil
 }
