@@ -87,7 +87,7 @@ func TestAssembleNamesThePart(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := a.Ref().Accepts(b.Ref()); !errors.Is(err, snapshot.ErrParts) {
+	if err := a.Ref().Accepts(snapshot.ShardRef{Number: b.Number, Serial: 99, SHA256: b.SHA256}); !errors.Is(err, snapshot.ErrParts) {
 		t.Errorf("one shard for another: %v", err)
 	}
 }
