@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -115,16 +116,28 @@ func (r *dkimKeys) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	if wrote, err := r.adopt(ctx, &key, secrets); wrote || err != nil {
 		return reconcile.Result{RequeueAfter: keySoon}, quiet(err)
 	}
+	conflict, err := r.conflict(ctx, &key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	step := keylife.Next(f)
-	if step.Do != keylife.Nothing {
-		if err := r.do(ctx, &key, step, secrets); err != nil {
-			return reconcile.Result{RequeueAfter: keySoon}, r.refused(ctx, &key, f, step, err)
+	if step.Do != keylife.Nothing && (step.Do != keylife.Make || conflict == "") {
+		err := r.do(ctx, &key, step, secrets)
+		if step.Do == keylife.Make && apierrors.IsAlreadyExists(err) {
+			err = r.exists(ctx, &key, step.Key.Secret)
 		}
-		return reconcile.Result{RequeueAfter: keySoon}, nil
+		return reconcile.Result{RequeueAfter: keySoon}, quiet(err)
 	}
 	r.plan(&key, step)
-	if err := r.writeKeyStatus(ctx, &key, r.generatedStatus(&key, f, step)); err != nil {
+	want := r.generatedStatus(&key, f, step)
+	if conflict != "" {
+		r.stall(&key, &want, v1alpha1.ReasonConflict, conflict)
+	}
+	if err := r.writeKeyStatus(ctx, &key, want); err != nil {
 		return reconcile.Result{}, quiet(err)
+	}
+	if conflict != "" {
+		return reconcile.Result{RequeueAfter: keyLookPeriod}, nil
 	}
 	if step.Again.IsZero() {
 		return reconcile.Result{}, nil

@@ -28,10 +28,10 @@ func (r *dkimKeys) do(ctx context.Context, key *v1alpha1.DKIMKey, step keylife.S
 		if err != nil {
 			return err
 		}
-		r.sightings.drop(name, step.Key.Selector)
 		if err := r.client.Create(ctx, keylife.NewSecret(key, step.Key, private), client.FieldOwner(fieldOwner)); err != nil {
 			return err
 		}
+		r.sightings.drop(name, step.Key.Selector)
 		r.made.Store(name, step.Key.Secret)
 		r.tell(key, "KeyMade", "Make", step)
 		return nil
@@ -90,27 +90,35 @@ func (r *dkimKeys) awaitsMade(ctx context.Context, name types.NamespacedName, se
 	return false, nil
 }
 
-// refused says what to do about a write that failed: a conflict is read anew, and a selector that another DKIMKey has is
-// said.
-func (r *dkimKeys) refused(ctx context.Context, key *v1alpha1.DKIMKey, f keylife.Facts, step keylife.Step, err error) error {
-	if step.Do != keylife.Make || !apierrors.IsAlreadyExists(err) {
-		return quiet(err)
-	}
+// exists says what to do about a Secret that is there already: one that was made for the key and is not in the cache yet is waited
+// for; the next selector has another name.
+func (r *dkimKeys) exists(ctx context.Context, key *v1alpha1.DKIMKey, secret string) error {
 	var there corev1.Secret
-	if err := r.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: step.Key.Secret}, &there); err != nil {
-		return client.IgnoreNotFound(err)
+	err := r.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: secret}, &there)
+	if err == nil && keylife.Belongs(key, &there) {
+		r.made.Store(client.ObjectKeyFromObject(key), secret)
 	}
-	if keylife.Belongs(key, &there) {
-		r.made.Store(client.ObjectKeyFromObject(key), there.Name)
-		return nil
+	return client.IgnoreNotFound(err)
+}
+
+// conflict says what keeps a key from its two selectors: a Secret with the name of one that was not made for it; "" = nothing.
+func (r *dkimKeys) conflict(ctx context.Context, key *v1alpha1.DKIMKey) (string, error) {
+	for _, selector := range keylife.Alternating(key.Spec.Source.Generated) {
+		name := keylife.SecretName(string(key.Spec.Domain), selector)
+		there := metadata(secretKind)
+		err := r.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, there)
+		if client.IgnoreNotFound(err) != nil {
+			return "", err
+		}
+		if err != nil || keylife.Belongs(key, there) {
+			continue
+		}
+		if other := there.GetAnnotations()[keylife.AnnotationKeyName]; other != "" && other != key.Name {
+			return "DKIMKey " + key.Namespace + "/" + other + " has selector " + selector + " of " + string(key.Spec.Domain) + ": choose another spec.source.generated.selectorPrefix", nil
+		}
+		return "Secret " + name + " is in the way, which was not made for this DKIMKey: delete it, or choose another spec.source.generated.selectorPrefix", nil
 	}
-	want := r.generatedStatus(key, f, step)
-	message := "Secret " + there.Name + " is in the way, which was not made for this DKIMKey: delete it, or choose another spec.source.generated.selectorPrefix"
-	if other := there.Annotations[keylife.AnnotationKeyName]; other != "" && other != key.Name {
-		message = "DKIMKey " + key.Namespace + "/" + other + " has selector " + step.Key.Selector + " of " + string(key.Spec.Domain) + ": choose another spec.source.generated.selectorPrefix"
-	}
-	r.stall(key, &want, v1alpha1.ReasonConflict, message)
-	return quiet(r.writeKeyStatus(ctx, key, want))
+	return "", nil
 }
 
 // makePrivate makes a private key, in PKCS #8 and PEM.

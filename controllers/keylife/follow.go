@@ -80,7 +80,7 @@ func (m *machine) retiring() []Key {
 
 // alternate takes the selector of the two that is free: nobody has its record in a cache any more.
 func (m *machine) alternate(k Key, why string) bool {
-	selectors := alternatingSelectors(prefix(m.generated))
+	selectors := Alternating(m.generated)
 	// the one that was not used last
 	if newest := slices.IndexFunc(m.Keys, func(k Key) bool { return k.Secret != "" && slices.Contains(selectors, k.Selector) }); newest >= 0 && m.Keys[newest].Selector == selectors[0] {
 		slices.Reverse(selectors)
@@ -100,24 +100,35 @@ func (m *machine) alternate(k Key, why string) bool {
 		case former.State != "" && former.State != v1alpha1.KeyRetired:
 			continue // signs, or retires
 		}
-		seen := m.Seen[selector]
-		free := !seen.AbsentSince.IsZero() && m.fresh(seen, former.Since)
-		forgotten := later(seen.AbsentSince, former.Since).Add(former.TTL)
-		switch {
-		case free && !m.Now.Before(forgotten):
-			if former.Secret != "" {
-				return m.write(Delete, former, "its selector is used for the next key")
-			}
-			k.Selector = selector
-			return m.make(k, why)
-		case free:
-			m.wait(former, v1alpha1.ReasonAwaitingRecord, "its record is withdrawn; caches may still have it")
-			m.again(forgotten)
-		default:
-			m.wait(former, v1alpha1.ReasonAwaitingRecord, cmp.Or(seen.Problem, "its old record is still to be withdrawn"))
+		return m.reuse(former, k, why)
+	}
+	return false
+}
+
+// reuse gives the selector of a former key to the next one, when every server has been without a record for its time to live.
+func (m *machine) reuse(former, k Key, why string) bool {
+	seen := m.Seen[former.Selector]
+	forgotten := later(seen.AbsentSince, former.Since).Add(former.TTL)
+	switch {
+	case seen.AbsentSince.IsZero() || seen.At.After(m.Now) || seen.At.Before(former.Since):
+		every := lookUnderWay
+		if !former.Since.IsZero() {
+			every = m.patience(former.Since)
 		}
-		m.look(former, lookUnderWay, true)
-		return false
+		m.look(former, every, true)
+		m.wait(former, v1alpha1.ReasonAwaitingRecord, cmp.Or(seen.Problem, notLooked))
+	case m.Now.Before(forgotten):
+		m.look(former, lookSettled, false)
+		m.wait(former, v1alpha1.ReasonAwaitingRecord, "its old record is withdrawn; caches may still have it")
+		m.again(forgotten)
+	case !m.fresh(seen, forgotten):
+		m.lookAt(former, m.Now, true)
+		m.wait(former, v1alpha1.ReasonAwaitingRecord, "its old record is withdrawn; caches may still have it")
+	case former.Secret != "":
+		return m.write(Delete, former, "its selector is used for the next key")
+	default:
+		k.Selector = former.Selector
+		return m.make(k, why)
 	}
 	return false
 }
@@ -134,7 +145,7 @@ func later(a, b time.Time) time.Time {
 func (m *machine) clear() bool {
 	kept := 0
 	for _, k := range m.Keys {
-		if k.State != v1alpha1.KeyRetired || slices.Contains(alternating(m.generated), k.Selector) {
+		if k.State != v1alpha1.KeyRetired || slices.Contains(Alternating(m.generated), k.Selector) {
 			continue
 		}
 		if kept++; kept > keepRetired {
@@ -144,9 +155,10 @@ func (m *machine) clear() bool {
 	return false
 }
 
-func alternating(g *v1alpha1.GeneratedKey) []string {
+// Alternating are the two selectors that keys have in turn; none where each has its own.
+func Alternating(g *v1alpha1.GeneratedKey) []string {
 	if g.Selectors != v1alpha1.SelectorsAlternating {
 		return nil
 	}
-	return alternatingSelectors(prefix(g))
+	return []string{prefix(g) + "1", prefix(g) + "2"}
 }

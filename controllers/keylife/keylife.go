@@ -108,8 +108,8 @@ func Of(key *v1alpha1.DKIMKey, secrets []corev1.Secret) []Key {
 
 // Belongs says whether a Secret is one that was made for the DKIMKey: by label, annotation and owner. One without an owner, as
 // restores from backups leave them, belongs to the DKIMKey that it names.
-func Belongs(key *v1alpha1.DKIMKey, s *corev1.Secret) bool {
-	if s.Namespace != key.Namespace || s.Labels[LabelOwned] != OwnedKey || s.Annotations[AnnotationKeyName] != key.Name {
+func Belongs(key *v1alpha1.DKIMKey, s metav1.Object) bool {
+	if s.GetNamespace() != key.Namespace || s.GetLabels()[LabelOwned] != OwnedKey || s.GetAnnotations()[AnnotationKeyName] != key.Name {
 		return false
 	}
 	owner := metav1.GetControllerOf(s)

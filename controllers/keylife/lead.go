@@ -41,7 +41,11 @@ func (m *machine) lead() bool {
 	return m.activate(k)
 }
 
-const notLooked = "its record was not looked for yet"
+// What a key that is under way waits for.
+const (
+	notLooked = "its record was not looked for yet"
+	denied    = "its record is out; caches may still deny it"
+)
 
 // publish waits until the record is everywhere. From then on no cache learns any more that there is none.
 func (m *machine) publish(k Key) bool {
@@ -64,7 +68,7 @@ func (m *machine) activate(k Key) bool {
 	ready := k.Since.Add(max(k.NegativeTTL, min(seen.NegativeTTL, maxNegativeTTL), publishBefore(m.generated)))
 	if m.Now.Before(ready) {
 		m.look(k, lookSettled, true)
-		m.wait(k, v1alpha1.ReasonPublished, "its record is out; caches may still deny it")
+		m.wait(k, v1alpha1.ReasonPublished, denied)
 		m.again(ready)
 		return false
 	}
@@ -82,6 +86,10 @@ func (m *machine) activate(k Key) bool {
 	} else {
 		m.look(k, m.patience(ready), true)
 	}
-	m.wait(k, v1alpha1.ReasonAwaitingRecord, cmp.Or(seen.Problem, notLooked))
+	if seen.Problem != "" {
+		m.wait(k, v1alpha1.ReasonAwaitingRecord, seen.Problem)
+	} else {
+		m.wait(k, v1alpha1.ReasonPublished, denied)
+	}
 	return false
 }

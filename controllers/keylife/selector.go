@@ -42,7 +42,4 @@ func uniqueSelector(prefix string, now time.Time, remembered, taken []string) st
 	}
 }
 
-// alternatingSelectors are the two of a prefix.
-func alternatingSelectors(prefix string) []string { return []string{prefix + "1", prefix + "2"} }
-
 func prefix(g *v1alpha1.GeneratedKey) string { return cmp.Or(g.SelectorPrefix, defaultPrefix) }

@@ -1,0 +1,274 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/keylife"
+)
+
+// From nothing: a key is made, seen on every server, waited for, and signs; it is followed by the next, and withdrawn when nothing that it
+// signed can be valid any more.
+func TestAKeyLivesItsLife(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(nil))
+	k.slow[1] = true
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNoKey)
+	first := k.live()[0].Selector
+	if first != "cal-20260301-100000" || !inStates(v1alpha1.KeyPending)(k.live()) {
+		t.Fatalf("%s %v", first, states(k.live()))
+	}
+	k.says(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAwaitingRecord,
+		"name server ns2.example.org (127.0.0.3", "has no TXT record at "+first+"._domainkey.example.org")
+
+	k.slow[1] = false
+	k.world()
+	k.until("the record is everywhere", inStates(v1alpha1.KeyPublished))
+	since := k.clock.Now()
+	k.rest()
+	k.says(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonPublished, "caches may still deny it")
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	if waited := k.clock.Since(since); waited < time.Hour || waited > time.Hour+time.Minute {
+		t.Errorf("it signs after %s", waited)
+	}
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive, first)
+	status := k.key.Status
+	if k.condition(v1alpha1.ConditionReconciling).Type != "" || status.ActiveSelector != first || status.KeyCount != 1 ||
+		!status.NextRotation.Equal(&metav1.Time{Time: status.Keys[0].Since.Add(23 * time.Hour)}) || !strings.HasPrefix(status.Keys[0].Record, "v=DKIM1; k=ed25519; p=") {
+		t.Errorf("%+v", status)
+	}
+
+	k.blocking = []string{"edge-1: unreachable: no route"}
+	k.until("the next signs", func(keys []keylife.Key) bool { return inStates(v1alpha1.KeyActive, v1alpha1.KeyRetiring)(keys) })
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive)
+	k.says(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAwaitingPods, first, "FederatedDomain example", "edge-1: unreachable: no route")
+	k.clock.Step(20 * time.Hour) // not until the next rotation
+	k.rest()
+	if !inStates(v1alpha1.KeyActive, v1alpha1.KeyRetiring)(k.live()) {
+		t.Fatalf("a pod may sign with it: %v", states(k.live()))
+	}
+	k.blocking = nil
+	k.world()
+	k.rest()
+	quiet := k.clock.Now()
+	k.until("the first is withdrawn", func(keys []keylife.Key) bool { return keys[len(keys)-1].State == v1alpha1.KeyRetired })
+	if waited := k.clock.Since(quiet); waited < 24*time.Hour+10*time.Minute {
+		t.Errorf("withdrawn after %s", waited)
+	}
+	if s := k.secrets(); len(s[0].Data)+len(s[1].Data)+len(s[len(s)-1].Data) == len(s)+1 {
+		t.Error("the private key of a Retired key is still there")
+	}
+}
+
+// Whichever write the operator dies at, before it or after: the next process comes to the same end, and no rule is broken on the
+// way.
+func TestItMayDieBetweenAnyTwoWrites(t *testing.T) {
+	t.Parallel()
+	life := func(t *testing.T, diesAt int, after bool) (end string, writes int) {
+		k := newKeyRig(t, generatedSpec(func(g *v1alpha1.GeneratedKey) {
+			g.Rotation.RetireAfter = &metav1.Duration{Duration: time.Hour}
+		}))
+		k.dying.diesAt, k.dying.after = diesAt, after
+		k.until("it signs", inStates(v1alpha1.KeyActive))
+		k.annotate(v1alpha1.AnnotationRotate, "now")
+		k.until("the next signs, and the first is withdrawn", inStates(v1alpha1.KeyActive, v1alpha1.KeyRetired))
+		k.rest()
+		secrets := []string{}
+		for _, s := range k.secrets() {
+			secrets = append(secrets, fmt.Sprintf("%s %d", s.Annotations[keylife.AnnotationState], len(s.Data)))
+		}
+		slices.Sort(secrets)
+		return fmt.Sprint(states(k.live()), k.condition(v1alpha1.ConditionReady).Reason, k.key.Status.RotateRequestedAt, k.key.Status.KeyCount, secrets), k.dying.writes
+	}
+	want, writes := life(t, 0, false)
+	if writes < 10 || !strings.Contains(want, "[Active Retired] KeyActive now 2 [Active 1 Retired 0]") && !strings.Contains(want, "[Active Retired]") {
+		t.Fatalf("%s after %d writes", want, writes)
+	}
+	for n := 1; n <= writes; n++ {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("at write %d, after it: %t", n, after), func(t *testing.T) {
+				if end, _ := life(t, n, after); end != want {
+					t.Errorf("got %s, want %s", end, want)
+				}
+			})
+		}
+	}
+}
+
+func TestManualActivation(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(func(g *v1alpha1.GeneratedKey) { g.Rotation.Activation = v1alpha1.ActivationManual }))
+	k.until("the record is everywhere", inStates(v1alpha1.KeyPublished))
+	k.clock.Step(2 * time.Hour)
+	k.rest()
+	selector := k.live()[0].Selector
+	k.says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAwaitingApproval, "set the annotation calfed.dev/activate-selector to "+selector)
+	k.annotate(v1alpha1.AnnotationActivate, "cal-20200101-000000")
+	k.rest()
+	if !inStates(v1alpha1.KeyPublished)(k.live()) {
+		t.Fatalf("another selector was allowed: %v", states(k.live()))
+	}
+	k.annotate(v1alpha1.AnnotationActivate, selector)
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	k.annotate(v1alpha1.AnnotationRotate, "1")
+	k.until("the next is published", inStates(v1alpha1.KeyPublished, v1alpha1.KeyActive))
+	k.clock.Step(2 * time.Hour)
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive, selector+" signs; selector "+k.live()[0].Selector+" is ready")
+}
+
+// A revoked key signs nothing from the moment on that the spec says so; one that is published and waited takes over at once.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(func(g *v1alpha1.GeneratedKey) { g.Rotation.Activation = v1alpha1.ActivationManual }))
+	k.until("the record is everywhere", inStates(v1alpha1.KeyPublished))
+	k.annotate(v1alpha1.AnnotationActivate, k.live()[0].Selector)
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	k.annotate(v1alpha1.AnnotationRotate, "1")
+	k.until("the next is published", inStates(v1alpha1.KeyPublished, v1alpha1.KeyActive))
+	k.clock.Step(2 * time.Hour)
+	keys := k.live()
+	k.signed = false
+	k.edit(func() {
+		k.key.Spec.Revoked = []v1alpha1.Selector{v1alpha1.Selector(keys[1].Selector)}
+		metav1.SetMetaDataAnnotation(&k.key.ObjectMeta, v1alpha1.AnnotationActivate, keys[0].Selector)
+	})
+	if got := states(k.live()); !slices.Equal(got, []string{"Published", "Revoked"}) {
+		t.Fatalf("before any write: %v", got)
+	}
+	k.rest()
+	if !inStates(v1alpha1.KeyActive, v1alpha1.KeyRevoked)(k.live()) {
+		t.Fatalf("the standby does not take over: %v", states(k.live()))
+	}
+	k.signed = false
+	k.edit(func() { k.key.Spec.Revoked = append(k.key.Spec.Revoked, v1alpha1.Selector(keys[0].Selector)) })
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRevoked, keys[0].Selector+" is revoked")
+	if got := states(k.live()); !slices.Equal(got[1:], []string{"Revoked", "Revoked"}) || got[0] != "Pending" && got[0] != "Published" {
+		t.Errorf("no new key is made: %v", got)
+	}
+	for _, s := range k.secrets() {
+		if s.Annotations[keylife.AnnotationState] == "Revoked" && len(s.Data) > 0 {
+			t.Error("the private key of a revoked key is still there")
+		}
+	}
+}
+
+// Somebody deletes the Secret of the key that signs: that is said, and a new key is made under a new selector.
+func TestALostKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(nil))
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	k.rest()
+	lost := k.live()[0]
+	k.signed = false
+	if err := k.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: k.ns, Name: lost.Secret}}); err != nil {
+		t.Fatal(err)
+	}
+	k.rest()
+	k.event("KeyLost", lost.Selector, "gone")
+	k.says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNoKey)
+	if keys := k.live(); len(keys) != 1 || keys[0].Selector == lost.Selector {
+		t.Errorf("%+v", keys)
+	}
+	k.until("the new one signs", inStates(v1alpha1.KeyActive))
+}
+
+// A restore brings the Secrets back without owners, and no status: the key goes on to sign, and no rotation is repeated.
+func TestRestoreWithoutStatus(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(nil))
+	k.annotate(v1alpha1.AnnotationRotate, "in spring")
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	k.rest()
+	before := k.live()[0]
+	saved := k.secrets()[0]
+	if err := k.Delete(t.Context(), &saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Delete(t.Context(), k.key); err != nil {
+		t.Fatal(err)
+	}
+	again := &v1alpha1.DKIMKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.ns, Name: "cal", Annotations: k.key.Annotations}, Spec: k.key.Spec}
+	saved.ObjectMeta = metav1.ObjectMeta{Namespace: k.ns, Name: saved.Name, Labels: saved.Labels, Annotations: saved.Annotations}
+	if err := k.Create(t.Context(), &saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Create(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	k.key = again
+	k.restart()
+	k.rest()
+	keys := k.live()
+	if len(keys) != 1 || keys[0].Selector != before.Selector || keys[0].State != v1alpha1.KeyActive || k.key.Status.ActiveSelector != before.Selector || k.key.Status.RotateRequestedAt != "in spring" {
+		t.Errorf("%+v, %+v", keys, k.key.Status)
+	}
+	if owner := metav1.GetControllerOf(&k.secrets()[0]); owner == nil || owner.UID != again.UID {
+		t.Errorf("the Secret belongs to %v", owner)
+	}
+}
+
+// Alternating selectors come back when nobody has the former key's record in a cache any more.
+func TestAlternatingSelectors(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(func(g *v1alpha1.GeneratedKey) {
+		g.Selectors = v1alpha1.SelectorsAlternating
+		g.Rotation.RetireAfter = &metav1.Duration{Duration: time.Hour}
+	}))
+	for i, want := range []string{"cal1", "cal2", "cal1"} {
+		k.until(fmt.Sprintf("key %d signs", i), func(keys []keylife.Key) bool {
+			return len(keys) > 0 && keys[0].State == v1alpha1.KeyActive && keys[0].Selector == want && (i == 0 || keys[len(keys)-1].State == v1alpha1.KeyRetired)
+		})
+		k.annotate(v1alpha1.AnnotationRotate, fmt.Sprint(i))
+		delete(k.material, map[string]string{"cal1": "cal2", "cal2": "cal1"}[want]) // withdrawn
+	}
+	if n := len(k.secrets()); n != 2 {
+		t.Errorf("%d Secrets", n)
+	}
+}
+
+// The record of the key that signs vanishes: said at once, and it signs on, as there is no other.
+func TestTheRecordOfTheActiveKeyVanishes(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(nil))
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	k.rest()
+	selector := k.live()[0].Selector
+	record := k.dns.has[0][selector]
+	k.slow = [2]bool{true, true}
+	k.dns.publish(t, 1, map[string]string{selector: "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="})
+	k.clock.Step(15 * time.Minute)
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAwaitingRecord, selector+" signs, and name server ns2.example.org", "has another TXT record")
+	k.dns.publish(t, 1, map[string]string{selector: strings.Replace(record, "v=DKIM1; k=ed25519; ", "v=DKIM1;k=ed25519;", 1)})
+	k.clock.Step(15 * time.Minute)
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive)
+}
+
+// Two DKIMKeys cannot have one selector of a domain.
+func TestSelectorsOfTwoDKIMKeys(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(func(g *v1alpha1.GeneratedKey) { g.Selectors = v1alpha1.SelectorsAlternating }))
+	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: k.ns, Name: keylife.SecretName("example.org", "cal1"),
+		Labels: map[string]string{keylife.LabelOwned: keylife.OwnedKey}, Annotations: map[string]string{keylife.AnnotationKeyName: "other"}}}
+	if err := k.Create(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		k.step()
+	}
+	k.live()
+	k.says(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonConflict, "other has selector cal1 of example.org: choose another spec.source.generated.selectorPrefix")
+}
