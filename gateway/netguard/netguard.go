@@ -20,10 +20,10 @@ type Class int
 
 // The classes.
 const (
-	Peer    Class = iota // discovered: egress.peerCIDRs
-	Backend              // configured: egress.backendCIDRs
-	Mail                 // configured mail servers: likewise, at the ports of mail
-	NameServer           // name servers, found or configured: likewise, at port 53
+	Peer       Class = iota // discovered: egress.peerCIDRs
+	Backend                 // configured: egress.backendCIDRs
+	Mail                    // configured mail servers: likewise, at the ports of mail
+	NameServer              // name servers, found or configured: likewise, at port 53
 )
 
 // Resolver finds the addresses of a host name.
