@@ -92,7 +92,7 @@ const (
 const (
 	AnnotationRotate         = "calfed.dev/rotate-requested-at"        // DKIMKey: make the next key now
 	AnnotationActivate       = "calfed.dev/activate-selector"          // DKIMKey, activation Manual: the selector that may sign
-	AnnotationProbe          = "calfed.dev/probe-requested-at"         // FederatedDomain, FederationGateway: look from outside now
-	AnnotationResetBackoff   = "calfed.dev/reset-backoff-requested-at" // any: try again now what failed
+	AnnotationProbe          = "calfed.dev/probe-requested-at"         // FederatedDomain: look from outside now
+	AnnotationResetBackoff   = "calfed.dev/reset-backoff-requested-at" // FederatedDomain, DKIMKey: try again now what failed
 	AnnotationConfirmRemoval = "calfed.dev/confirm-removal"            // FederationGateway: the domains to be left out may go; the value is the one the condition names
 )
