@@ -46,6 +46,7 @@ type keyDNS struct {
 	servers   [2]*dnstest.Server
 	authority *probe.Authority
 	has       [2]map[string]string // selector to record
+	more      string               // lines of both zones
 }
 
 const keyZone = `
@@ -86,7 +87,7 @@ func (d *keyDNS) publish(t *testing.T, server int, records map[string]string) {
 	t.Helper()
 	d.has[server] = records
 	var zone strings.Builder
-	zone.WriteString(keyZone)
+	zone.WriteString(keyZone + d.more)
 	for _, selector := range slices.Sorted(maps.Keys(records)) {
 		fmt.Fprintf(&zone, "%s._domainkey.example.org. 3600 IN TXT", selector)
 		for text := range slices.Chunk([]byte(records[selector]), 255) {
@@ -99,31 +100,32 @@ func (d *keyDNS) publish(t *testing.T, server int, records map[string]string) {
 	}
 }
 
+// atEach is the n for each.
+const atEach = -1
+
 // errDied is what the process dies of.
 var errDied = errors.New("the process dies here")
 
-// dyingClient dies at its n-th write, before or after it reached the API server.
+// dyingClient dies after its n-th write; or at each, once before and once after it reached the API server.
 type dyingClient struct {
 	client.Client
 	mu     sync.Mutex
 	writes int
 	diesAt int // 0 = never
-	after  bool
 }
 
 func (c *dyingClient) write(f func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writes++
-	if c.writes != c.diesAt {
-		return f()
+	if c.diesAt == atEach && c.writes%2 == 1 {
+		return errDied
 	}
-	if c.after {
-		if err := f(); err != nil {
-			return err
-		}
+	err := f()
+	if err == nil && (c.diesAt == atEach || c.diesAt == c.writes) {
+		return errDied
 	}
-	return errDied
+	return err
 }
 
 func (c *dyingClient) Create(ctx context.Context, o client.Object, opts ...client.CreateOption) error {
@@ -480,5 +482,18 @@ func (k *keyRig) event(reason string, parts ...string) {
 		}), nil
 	}); err != nil {
 		k.t.Errorf("no Event %s %q", reason, parts)
+	}
+}
+
+// sees waits until what the reconciler is told of a Secret is its newest version.
+func (k *keyRig) sees(secret *corev1.Secret) {
+	k.t.Helper()
+	ctx, cancel := context.WithTimeout(k.t.Context(), patience)
+	defer cancel()
+	if err := wait.PollUntilContextCancel(ctx, 2*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		got, err := k.deps.secrets.Secret(ctx, client.ObjectKeyFromObject(secret))
+		return err == nil && got.ResourceVersion == secret.ResourceVersion, nil
+	}); err != nil {
+		k.t.Fatal("the cache does not catch up")
 	}
 }
