@@ -63,7 +63,7 @@ const (
 
 func setupFederationGateway(mgr manager.Manager, d *deps) error {
 	options := cacheOptions(mgr.GetScheme(), d.Namespaces)
-	options.HTTPClient, options.Mapper = mgr.GetHTTPClient(), mgr.GetRESTMapper()
+	options.HTTPClient, options.Mapper = mgr.GetHTTPClient(), objectMapper()
 	options.ByObject = nil
 	options.ReaderFailOnMissingInformer = true // a kind that went must not be waited for
 	options.DefaultLabelSelector = labels.SelectorFromSet(labels.Set{labelManagedBy: "calfed", labelComponent: "gateway"})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -38,6 +39,17 @@ type optionalKinds struct {
 	mu        sync.Mutex
 	have      map[schema.GroupVersionKind]bool // nil: not asked yet
 	informers map[schema.GroupVersionKind]cache.Informer
+}
+
+// objectMapper knows the kinds of objects of gateways, whether the cluster has them or not: a cache asks it even to stop
+// watching a kind that is gone.
+func objectMapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper(nil)
+	always, optional := infra.Kinds()
+	for _, kind := range slices.Concat(always, optional) {
+		m.Add(kind, meta.RESTScopeNamespace)
+	}
+	return m
 }
 
 func newOptionalKinds(mgr manager.Manager, r *gateways) (*optionalKinds, error) {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +54,7 @@ func newGatewayRig(t *testing.T, c *kubetest.Cluster) *gatewayRig {
 // start runs a manager with the reconciler alone; the function returned stops it.
 func (r *gatewayRig) start(t *testing.T, c *kubetest.Cluster) (stop func()) {
 	t.Helper()
-	opt := Options{Namespaces: []string{r.ns}, Image: "registry.example.org/calfed:v1", Clock: r.clock}
+	opt := Options{Namespaces: []string{r.ns}, Image: "registry.example.org/calfed:v1", Clock: r.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	mo, err := ManagerOptions(opt)
 	if err != nil {
 		t.Fatal(err)
