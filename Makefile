@@ -20,7 +20,7 @@ demo: ## Two organisations on loopback: invite, reply, cancel, free/busy, and th
 	go run ./cmd/calfed demo
 
 test: ## Run every test with the race detector, where needed against a Kubernetes API server (see kubernetes)
-	assets=$$(hack/cluster/build.sh) && KUBEBUILDER_ASSETS=$$assets go test -race ./...
+	assets=$$(hack/cluster/build.sh) && KUBEBUILDER_ASSETS=$$assets go test -race -timeout 30m ./...
 
 kubernetes: ## Build etcd and the Kubernetes programs for the tests: ten minutes, once (KUBEBUILDER_ASSETS names others)
 	hack/cluster/build.sh
@@ -29,7 +29,7 @@ conformance: ## Print requirement id -> tests -> pass, and fail when an id in sc
 	go run ./hack/conformance
 
 interop: interop-deps build ## Two organisations of real calendar, mail and DNS servers (Debian, root)
-	go test -tags interop -count=1 -timeout 10m -p 1 -v ./hack/interop ./gateway/backend/caldav ./hack/operator ./controllers/publish
+	go test -tags interop -count=1 -timeout 20m -p 1 -v ./hack/interop ./gateway/backend/caldav ./hack/operator ./controllers/publish
 
 interop-deps: ## Install what interop needs (Debian packages), when it is not there
 	hack/interop/install.sh
