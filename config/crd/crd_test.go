@@ -229,7 +229,7 @@ func walk(path string, p apiextensionsv1.JSONSchemaProps, visit func(string, api
 	}
 }
 
-// The one rule that compares with what was before.
+// A rule that compares with what was before.
 func TestTheDomainCannotBeChanged(t *testing.T) {
 	t.Parallel()
 	in := internal(t, definitions(t)[v1alpha1.KindFederatedDomain])

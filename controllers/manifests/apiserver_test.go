@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -53,27 +54,30 @@ func TestTheAPIServerRefusesTheSame(t *testing.T) {
 	}
 }
 
-// What a domain is for cannot be changed; everything else can.
-func TestTheAPIServerKeepsDomainsAsTheyAre(t *testing.T) {
+// What an object stands for cannot be changed; everything else can.
+func TestTheAPIServerKeepsWhatObjectsStandFor(t *testing.T) {
 	t.Parallel()
 	cluster := kubetest.Shared(t)
 	namespace := cluster.Namespace(t)
-	for kind, field := range map[string]string{"FederatedDomain": "domain", "DKIMKey": "domain"} {
-		var object unstructured.Unstructured
-		text := fmt.Sprintf("apiVersion: federation.calfed.dev/v1alpha1\nkind: %s\nmetadata: {name: x, namespace: %s}\nspec: %s\n", kind, namespace, templates[kind])
-		if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
-			t.Fatal(err)
-		}
-		if err := cluster.Client.Create(t.Context(), &object); err != nil {
-			t.Fatal(err)
-		}
-		if err := unstructured.SetNestedField(object.Object, "example.net", "spec", field); err != nil {
-			t.Fatal(err)
-		}
-		err := cluster.Client.Update(t.Context(), &object)
-		if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "cannot be changed: create another") {
-			t.Errorf("%s: got %v", kind, err)
-		}
+	for _, tc := range []struct{ kind, field, patch string }{
+		{"FederatedDomain", "spec.domain", `{"spec": {"domain": "example.net"}}`},
+		{"DKIMKey", "spec.domain", `{"spec": {"domain": "example.net"}}`},
+		{"DKIMKey", "spec.source", `{"spec": {"source": {"type": "Generated", "generated": {}, "imported": null}}}`},
+	} {
+		t.Run(tc.kind+" "+tc.field, func(t *testing.T) {
+			var object unstructured.Unstructured
+			text := fmt.Sprintf("apiVersion: federation.calfed.dev/v1alpha1\nkind: %s\nmetadata: {generateName: x, namespace: %s}\nspec: %s\n", tc.kind, namespace, templates[tc.kind])
+			if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
+				t.Fatal(err)
+			}
+			if err := cluster.Client.Create(t.Context(), &object); err != nil {
+				t.Fatal(err)
+			}
+			err := cluster.Client.Patch(t.Context(), &object, client.RawPatch(types.MergePatchType, []byte(tc.patch)))
+			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), tc.field) || !strings.Contains(err.Error(), "cannot be changed") || !strings.Contains(err.Error(), "create another") {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

@@ -43,7 +43,7 @@ func TestTheTemplatesAreAccepted(t *testing.T) {
 }
 
 // Each CEL rule of the definitions has an example that it refuses, at its field and with its message; a rule without
-// one fails the test. (The domain that cannot be changed is tested with the definitions.)
+// one fails the test. (What cannot be changed is tested at an API server.)
 func TestEveryRuleRefuses(t *testing.T) {
 	t.Parallel()
 	rules := allRules(t)
