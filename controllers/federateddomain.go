@@ -27,7 +27,7 @@ import (
 // How domains are looked at from outside.
 const (
 	domainWorkers = 4                // reconciles at the same time; none of them asks DNS
-	lookWorkers   = 16               // looks at the same time
+	lookWorkers   = 64               // looks at the same time: most of them wait, for their turn or for a name server that is slow
 	lookPeriod    = 15 * time.Minute // between looks at a domain that is as it should be
 	lookSoonest   = 5 * time.Second  // until the second look at one that is not
 	lookUps       = 50               // a second, over all domains

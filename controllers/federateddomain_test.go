@@ -116,6 +116,19 @@ func TestPublishedGoesByTheServers(t *testing.T) {
 			r.serve(d, snapshot.Key{Domain: "example.org", Selector: "cal9", State: snapshot.KeyActive, Record: keyRecord})
 			r.becomes(d, "Published", isFalse, "Propagating", "ns2.example.org has nothing")
 		},
+		"servers that are all away say nothing": func(r *domainRig, d *v1alpha1.FederatedDomain) {
+			r.isReady(d)
+			updates := r.primary.Updates()
+			r.authority.ask("127.0.0.1:1")
+			asked := r.authority.lookUps()
+			r.untilIn(time.Minute, "looks in the dark", func(context.Context) bool { return r.authority.lookUps() > asked+8 })
+			r.isReady(d)
+			if r.primary.Updates() != updates {
+				r.t.Error("something was written")
+			}
+			r.serve(d, snapshot.Key{Domain: "example.org", Selector: "cal9", State: snapshot.KeyActive, Record: keyRecord})
+			r.becomes(d, "Published", isUnknown, "Pending", "no name server answers")
+		},
 		"a server that is away is passed over": func(r *domainRig, d *v1alpha1.FederatedDomain) {
 			r.authority.mu.Lock()
 			r.authority.servers = append(r.authority.servers, "127.0.0.1:1")

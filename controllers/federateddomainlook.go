@@ -58,7 +58,7 @@ func (r *federatedDomains) look(ctx context.Context, name types.NamespacedName) 
 		good = r.seeBackend(ctx, p, &now) && good
 		good = r.seeFromOutside(ctx, p, &now) && good
 	}
-	if now.bad != nil && isDone(&d, p) {
+	if now.bad != nil && now.bad.server != "" && isDone(&d, p) {
 		r.repair(ctx, &d, p, &now)
 	}
 	if ctx.Err() != nil {

@@ -20,6 +20,7 @@ const (
 	keyNone     = "none of the keys can be used, so messages are received and none is sent: see the DKIMKeys"
 
 	recordsUnseen  = "the records were not looked for yet"
+	recordsDark    = "no name server answers for %s %s: check the delegation of the zone, and that the operator reaches its name servers"
 	recordsSeen    = "the records are as expected on every name server that answers"
 	recordForeign  = "the %s record at %s is somebody else's (%s), and calfed overwrites nothing that it did not write: remove it"
 	recordByHand   = "set the records that status.records shows, first %s with %q: %s"

@@ -17,6 +17,9 @@ const (
 	observedUnknown = "no name server answers"
 )
 
+// maxSilent bounds how many records are looked for that no name server speaks of: their owner is not to keep others waiting.
+const maxSilent = 2
+
 // badRecord is a record that is not as expected.
 type badRecord struct {
 	expected records.Record
@@ -27,12 +30,19 @@ type badRecord struct {
 // seeRecords looks for every record that the domain needs on every authoritative server. Those that do not answer are passed over, as
 // resolvers do, when others do.
 func (r *federatedDomains) seeRecords(ctx context.Context, p *plan, now *sight) bool {
+	silent := 0
 	for _, rec := range p.needed.All() {
-		server, observed := r.seeRecord(ctx, rec)
+		server, observed := "", observedUnknown
+		if silent < maxSilent {
+			server, observed = r.seeRecord(ctx, rec)
+		}
 		if ctx.Err() != nil {
 			return false
 		}
-		if observed != observedOK && now.bad == nil {
+		if observed == observedUnknown {
+			silent++
+		}
+		if observed != observedOK && (now.bad == nil || now.bad.server == "" && server != "") {
 			now.bad = &badRecord{rec, server, observed}
 		}
 		now.records = append(now.records, recordStatus(rec, observed))

@@ -155,12 +155,13 @@ func published(d *v1alpha1.FederatedDomain, p *plan, seen sight) metav1.Conditio
 		return condition(kind, false, v1alpha1.ReasonConflict, fmt.Sprintf(recordForeign, f.Type, plainName(f.Name), clip(f.Seen)))
 	case bad == nil:
 		return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending, Message: recordsUnseen}
+	case bad.server == "" && before != nil && before.Status == metav1.ConditionTrue:
+		return *before // that nobody answers says nothing of the records
+	case bad.server == "":
+		return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending, Message: fmt.Sprintf(recordsDark, bad.expected.Type, plainName(bad.expected.Name))}
 	}
 	what := fmt.Sprintf("%s %s", bad.expected.Type, plainName(bad.expected.Name))
 	where := fmt.Sprintf("%s has %s", bad.server, bad.observed)
-	if bad.server == "" {
-		where = bad.observed
-	}
 	switch {
 	case p.byHand(bad.expected):
 		return condition(kind, false, v1alpha1.ReasonNotPublished, fmt.Sprintf(recordByHand, what, clip(bad.expected.Data()), where))
