@@ -28,7 +28,7 @@ const (
 	keyLookWorkers = 8                // looks at the same time
 	keyLookPeriod  = 15 * time.Minute // between looks at a key that is settled
 	keyLookSoonest = 30 * time.Second // between looks at one that is under way
-	keyLookUps     = 20               // a second, over all keys
+	keyLookUps     = 20               // a second, over all keys; 50 with those of domains (lookUps)
 	keySoon        = time.Second      // until a write is looked for that no watch has told of
 )
 

@@ -30,7 +30,7 @@ const (
 	lookWorkers   = 64               // looks at the same time: most of them wait, for their turn or for a name server that is slow
 	lookPeriod    = 15 * time.Minute // between looks at a domain that is as it should be
 	lookSoonest   = 5 * time.Second  // until the second look at one that is not
-	lookUps       = 50               // a second, over all domains
+	lookUps       = 30               // a second, over all domains; 50 with those of keys
 )
 
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains,verbs=get;list;watch;patch
