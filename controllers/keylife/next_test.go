@@ -244,6 +244,7 @@ func TestAlternatingSelectors(t *testing.T) {
 		{"a look that is old", []keylife.Key{cal2, withTTL}, func(s *situation) {
 			s.Seen["cal1"] = keylife.Sighting{At: ago(3 * time.Minute), AbsentSince: ago(5 * time.Hour)}
 		}, ""},
+		{"Retired before anybody saw its record", []keylife.Key{cal2, key("cal1", v1alpha1.KeyRetired, 48*time.Hour)}, func(s *situation) { s.Seen["cal1"] = absent(59 * time.Minute) }, ""},
 		{"still Retiring", []keylife.Key{cal2, key("cal1", v1alpha1.KeyRetiring, 48*time.Hour)}, func(s *situation) { s.Seen["cal1"] = absent(48 * time.Hour) }, ""},
 		{"revoked", []keylife.Key{cal2, key("cal1", v1alpha1.KeyRevoked, 48*time.Hour)}, func(s *situation) {
 			s.Key.Spec.Revoked, s.Seen["cal1"] = []v1alpha1.Selector{"cal1"}, absent(48*time.Hour)
@@ -264,5 +265,64 @@ func TestAlternatingSelectors(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// What is waited for is looked at and asked about at its time, and not all the time.
+func TestWaits(t *testing.T) {
+	s := newSituation(key("b", v1alpha1.KeyPublished, time.Minute))
+	s.Seen["b"] = here(time.Minute)
+	step := keylife.Next(s.Facts)
+	if at := noon.Add(14 * time.Minute); len(step.Waits) != 1 || step.Waits[0].Reason != v1alpha1.ReasonPublished || !step.Again.Equal(at) || !step.Look[0].At.Equal(at) {
+		t.Errorf("%+v", step)
+	}
+	for age, want := range map[time.Duration]time.Duration{time.Minute: 30 * time.Second, time.Hour: 6 * time.Minute, 48 * time.Hour: 15 * time.Minute} {
+		s := newSituation(key("b", v1alpha1.KeyPending, age))
+		s.Seen["b"] = keylife.Sighting{At: noon, Missing: true, Problem: "ns1 has none"}
+		if step := keylife.Next(s.Facts); !step.Again.Equal(noon.Add(want)) || step.Waits[0].Message != "ns1 has none" {
+			t.Errorf("after %s: %+v", age, step)
+		}
+	}
+	cal1 := key("cal1", v1alpha1.KeyRetired, 48*time.Hour)
+	s = newSituation(key("cal2", v1alpha1.KeyActive, 48*time.Hour), cal1)
+	s.g.Selectors = v1alpha1.SelectorsAlternating
+	s.Seen["cal1"] = keylife.Sighting{At: ago(10 * time.Minute), AbsentSince: ago(10 * time.Minute)}
+	if step := keylife.Next(s.Facts); !step.Again.Equal(noon.Add(50*time.Minute)) || step.Look[0].Urgent {
+		t.Errorf("%+v", step)
+	}
+}
+
+// A record is absent since the first look that found none, in a row of looks during which no key was there.
+func TestAbsent(t *testing.T) {
+	before := keylife.Sighting{At: ago(time.Hour), AbsentSince: ago(time.Hour)}
+	for _, tt := range []struct {
+		rule   string
+		state  v1alpha1.KeyState
+		before keylife.Sighting
+		want   time.Time
+	}{
+		{"the first look", "", keylife.Sighting{}, noon},
+		{"one more", "", before, ago(time.Hour)},
+		{"of a Retired key", v1alpha1.KeyRetired, before, ago(time.Hour)},
+		{"of one that is to be published", v1alpha1.KeyPending, before, time.Time{}},
+		{"after a look of a clock that was ahead", "", keylife.Sighting{AbsentSince: noon.Add(time.Hour)}, noon},
+	} {
+		s := keylife.Sighting{At: noon}
+		s.Absent(keylife.Key{State: tt.state}, tt.before)
+		if !s.AbsentSince.Equal(tt.want) {
+			t.Errorf("%s: got %s, want %s", tt.rule, s.AbsentSince, tt.want)
+		}
+	}
+}
+
+// Times are written in whole seconds, and rounded so that nothing is waited for too short. A new key is younger than all others,
+// wherever the clock went.
+func TestTimesThatAreWritten(t *testing.T) {
+	s := newSituation(key("a", v1alpha1.KeyRetired, -48*time.Hour))
+	s.Keys[0].Since = ago(time.Hour)
+	s.Now = noon.Add(time.Millisecond)
+	step := keylife.Next(s.Facts)
+	if !step.Key.Since.Equal(noon.Add(time.Second)) || !step.Key.Made.After(s.Keys[0].Made) {
+		t.Errorf("%+v", step.Key)
 	}
 }
