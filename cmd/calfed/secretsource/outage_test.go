@@ -26,6 +26,12 @@ func TestALostAPIServerChangesNothing(t *testing.T) {
 	others := goleak.IgnoreCurrent()
 	first := p.startPodAs(as, folder)
 	first.serves(&p.index)
+	first.stop()
+	if err := goleak.Find(others); err != nil {
+		t.Errorf("with an API server: %v", err)
+	}
+	first = p.startPodAs(as, folder)
+	eventually(t, "the index is watched", func() bool { return first.metric("calfed_snapshot_source_connected") == "1" })
 	status := first.source.Status()
 
 	cluster.StopAPIServer(t)
@@ -45,7 +51,7 @@ func TestALostAPIServerChangesNothing(t *testing.T) {
 	serves(first)
 	first.stop()
 	if err := goleak.Find(others); err != nil {
-		t.Error(err)
+		t.Errorf("without one: %v", err)
 	}
 
 	restarted := p.startPodAs(as, folder)

@@ -49,6 +49,7 @@ func (s *Source) refuse(refused []refusal) {
 	for i := range refused {
 		r := &refused[i]
 		if slices.ContainsFunc(before, func(b refusal) bool { return b.same(r) }) {
+			s.log.Debug("a newer snapshot is still refused", "reason", r.reason, "secret", r.secret, "serial", r.serial)
 			continue
 		}
 		s.metrics.refused.WithLabelValues(r.reason).Inc()

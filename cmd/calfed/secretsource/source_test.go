@@ -207,6 +207,24 @@ func TestBrokenSnapshotsAreRefused(t *testing.T) {
 	}
 }
 
+// What is refused is told once, however often it is tried again.
+func TestRefusalsAreToldOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, kubetest.Shared(t))
+	domain, _ := p.domain(apart(1)[0], 1)
+	number := p.set(domain)[0]
+	p.put(snapshot.ShardName(gatewayName, number), snapshot.ShardKey, []byte("garbage"))
+	p.writeIndex()
+	pod := p.startPod(t.TempDir())
+	pod.rejects("shard-unreadable")
+	eventually(t, "it is tried again", func() bool { return pod.log.has("a newer snapshot is still refused") })
+	if refused := pod.metric(`calfed_snapshot_parts_refused_total{reason="shard-unreadable"}`); refused != "1" {
+		t.Errorf("counted %s times", refused)
+	}
+	p.writeShard(number) // repaired where it is
+	pod.serves(&p.index)
+}
+
 // Of an index that was refused nothing is left when the one that is served comes back, as after a change by hand.
 func TestTheServedIndexComesBack(t *testing.T) {
 	t.Parallel()
