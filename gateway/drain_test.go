@@ -110,3 +110,14 @@ func TestDrainingAnswerIsAnErrorDocument(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// A snapshot that comes when the gateway has ended is not applied: nobody would close what it opens.
+func TestNothingIsAppliedAfterTheEnd(t *testing.T) {
+	s := serve(t, nil)
+	s.stop()
+	err := <-s.ended
+	s.ended <- err
+	if err := s.Apply(s.snap); err == nil {
+		t.Error("it was applied")
+	}
+}

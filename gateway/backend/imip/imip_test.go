@@ -380,3 +380,18 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whether the mail server is there can be asked without a mail.
+//
+// Proves: IS-BACK-3
+func TestReach(t *testing.T) {
+	p := &post{says: map[string]error{}}
+	b := newBackend(t, p)
+	if c := b.Reach(context.Background()); !c.OK || len(p.envelopes) != 0 {
+		t.Errorf("%+v, %d mails", c, len(p.envelopes))
+	}
+	p.says[""] = &smarthost.Error{Text: "mail server mail.example:587: AUTH: 535 no"}
+	if c := b.Reach(context.Background()); c.OK || !strings.Contains(c.Seen, "535 no") || !strings.Contains(c.Cause, "credentialsRef") {
+		t.Errorf("%+v", c)
+	}
+}
