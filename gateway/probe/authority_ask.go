@@ -79,7 +79,7 @@ func (a *Authority) ask(ctx context.Context, z *zone, s server, name string, qty
 		}
 	}
 	soa := soaOf(resp, name)
-	if soa == nil || r.alias != "" {
+	if soa == nil {
 		if resp, err = a.exchange(ctx, s.addr, z.apex, dns.TypeSOA); err != nil || authoritative(resp) != nil {
 			r.Err = fmt.Errorf("gives no SOA record of %s", z.apex)
 			return r

@@ -351,6 +351,17 @@ func TestHostileZones(t *testing.T) {
 		e.serves(1, apex+soa+"300", aName+` IN TXT "a\027[2J\255b"`)
 		same(t, e.lookUp(aName, "TXT"), "sender.example. 1m0s", `ns1.sender.example `+aName+` ["a`+"\ufffd"+`[2J`+"\ufffd"+`b"] 1m0s`)
 	})
+	t.Run("a referral that leads aside", func(t *testing.T) {
+		e := newEstate(t)
+		e.servers("sender.example", 1)
+		e.behaves(1, func(resp *dns.Msg, _ dns.Question) {
+			rr, _ := dns.NewRR("aside.sender.example. 60 IN NS ns1.sender.example.")
+			resp.Ns = []dns.RR{rr}
+		})
+		if _, err := e.authority().Lookup(t.Context(), aName, "TXT"); !errors.Is(err, probe.ErrNoZone) || !strings.Contains(err.Error(), "lame") {
+			t.Error(err)
+		}
+	})
 	t.Run("an answer to another question", func(t *testing.T) {
 		e := newEstate(t)
 		e.servers("sender.example", 1)
@@ -359,6 +370,37 @@ func TestHostileZones(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// How long "nothing there" is remembered is the smaller of two numbers (RFC 2308 §5).
+func TestNegativeTTL(t *testing.T) {
+	for numbers, want := range map[[2]int]time.Duration{{60, 300}: time.Minute, {300, 60}: time.Minute} {
+		e := newEstate(t)
+		e.servers("sender.example", 1)
+		e.serves(1, fmt.Sprintf("%s %d%s%d", apex, numbers[0], soa[3:], numbers[1]))
+		if answers, err := e.authority().Lookup(t.Context(), aName, "TXT"); err != nil || answers.NegativeTTL != want {
+			t.Errorf("%v: %v, %v", numbers, answers, err)
+		}
+	}
+}
+
+// The questions ask nobody to look further, and leave at no port but that of name servers.
+func TestQuestions(t *testing.T) {
+	e := newEstate(t)
+	e.servers("sender.example", 1)
+	var recursion atomic.Bool
+	e.behaves(1, func(resp *dns.Msg, _ dns.Question) {
+		recursion.Store(recursion.Load() || resp.RecursionDesired) // SetReply takes it from the question
+		rr, _ := dns.NewRR(apex + soa + "300")
+		resp.Authoritative, resp.Ns = true, []dns.RR{rr}
+	})
+	if e.lookUp(aName, "TXT"); recursion.Load() {
+		t.Error("recursion was desired")
+	}
+	e.port = 25
+	if _, err := e.authority().Lookup(t.Context(), aName, "TXT"); err == nil || !strings.Contains(err.Error(), "refused: port") {
+		t.Error(err)
+	}
 }
 
 func TestNoZone(t *testing.T) {

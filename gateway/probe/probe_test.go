@@ -272,6 +272,18 @@ func TestAKeyOfAStrangerMayBePublishedEitherWay(t *testing.T) {
 	}
 }
 
+// Keys alone: the receiver is left in peace.
+func TestOnlyTheKeys(t *testing.T) {
+	asked := false
+	w := newWorld(t, func(w *world) {
+		w.target.Domain = ""
+		w.handler = func(http.ResponseWriter, *http.Request) { asked = true }
+	})
+	if r := w.probe(); r.Word != probe.Healthy || len(r.Steps) != 1 || asked {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestStrangersCannotWriteIntoTheTerminal(t *testing.T) {
 	w := newWorld(t, func(w *world) {
 		w.zone = append(w.zone, `_ischedules._tcp.peer.example. IN TXT "path=\027[2Jx"`)
