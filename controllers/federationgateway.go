@@ -135,7 +135,7 @@ func (r *gateways) look(ctx context.Context, gw *v1alpha1.FederationGateway, see
 	case err == nil && ownedBy(&d, gw):
 		seen.deployment = &d
 	}
-	if !available(seen.deployment) {
+	if !available(seen.deployment) && !paused(gw) {
 		seen.lookAgain(lookAtPods)
 		var pods corev1.PodList
 		if err := r.client.List(ctx, &pods, client.InNamespace(gw.Namespace), client.MatchingLabels(infra.PodLabels(gw.Name))); err != nil {

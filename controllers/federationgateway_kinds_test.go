@@ -22,7 +22,7 @@ func TestNeighboursComeAndGo(t *testing.T) {
 	shared := kubetest.Shared(t)
 	c := kubetest.New(t, kubetest.Options{})
 	r := newGatewayRig(t, c)
-	gw := r.gateway(t, httpRoute, func(gw *v1alpha1.FederationGateway) { gw.Spec.Monitoring = &v1alpha1.Monitoring{} })
+	gw := r.gateway(t, httpRoute, replicasOf(0)) // no pods: nothing else has it looked at again
 	message := r.becomes(t, gw, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonKindNotFound)
 	if !strings.Contains(message, "install the Gateway API") {
 		t.Errorf("the message does not say what to do: %s", message)

@@ -78,6 +78,10 @@ func TestDriftIsPutBack(t *testing.T) {
 		return d.Spec.Template.Spec.Containers[0].Image == "registry.example.org/calfed:v1" && d.Spec.MinReadySeconds == 3 && d.Annotations["example.org/note"] == "theirs"
 	})
 
+	r.clock.Step(2 * putBackLate) // the second time soon after the first would have to wait
+	patch(&appsv1.Deployment{ObjectMeta: edge}, `{"metadata":{"labels":{"app.kubernetes.io/name":"other"}}}`)
+	r.eventually(t, "the label of the Deployment is put back", func(ctx context.Context) bool { return r.deployment(t).Labels["app.kubernetes.io/name"] == "calfed" })
+
 	patch(&corev1.Service{ObjectMeta: edge}, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`)
 	r.eventually(t, "the label is put back", func(ctx context.Context) bool {
 		s := &corev1.Service{}

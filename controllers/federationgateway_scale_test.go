@@ -110,6 +110,35 @@ func (r *gatewayRig) has(t *testing.T, n int32) {
 	})
 }
 
+// The autoscaler may write between our look at the number and our applying it: its number stays.
+func TestTheAutoscalerWinsTheRace(t *testing.T) {
+	t.Parallel()
+	c := kubetest.Shared(t)
+	r := newGatewayRig(t, c)
+	numbers := r.numbers(t, c)
+	gw := r.gateway(t, replicasOf(5))
+	r.has(t, 5)
+	r.settled(t, gw)
+	r.mu.Lock()
+	r.before = func(request string) {
+		if request == "apply Deployment edge" {
+			r.before = nil
+			r.autoscale(t, 7)
+		}
+	}
+	r.mu.Unlock()
+	r.edit(t, gw, func(gw *v1alpha1.FederationGateway) {
+		gw.Spec.Replicas, gw.Spec.Autoscaling = nil, &v1alpha1.Autoscaling{MaxReplicas: 9}
+		gw.Spec.PodTemplate = &v1alpha1.PodTemplate{PriorityClassName: "system-cluster-critical"} // something to apply
+	})
+	r.eventually(t, "the rest of the spec is applied", func(context.Context) bool {
+		return r.deployment(t).Spec.Template.Spec.PriorityClassName != ""
+	})
+	if got, want := numbers(), []int32{5, 7}; !slices.Equal(got, want) {
+		t.Errorf("the Deployment had %v replicas, want %v", got, want)
+	}
+}
+
 // An autoscaler leaves a Deployment without pods alone: the first number is ours.
 func TestAutoscalingWakesAPausedGateway(t *testing.T) {
 	t.Parallel()

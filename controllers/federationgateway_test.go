@@ -40,8 +40,9 @@ type gatewayRig struct {
 	clock  *clocktesting.FakeClock
 	serial uint64 // of the last post of settled
 
-	mu    sync.Mutex
-	wrote []string // requests of the reconciler that write
+	mu     sync.Mutex
+	before func(request string) // is called before each request that writes; nil = nothing is
+	wrote  []string             // requests of the reconciler that write
 }
 
 func newGatewayRig(t *testing.T, c *kubetest.Cluster) *gatewayRig {
@@ -142,9 +143,13 @@ func (r *gatewayRig) note(verb string, o any) {
 	text, _ := json.Marshal(o)
 	var object metav1.PartialObjectMetadata
 	_ = json.Unmarshal(text, &object)
+	request := verb + " " + object.Kind + " " + object.Name
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.wrote = append(r.wrote, verb+" "+object.Kind+" "+object.Name)
+	if r.before != nil {
+		r.before(request)
+	}
+	r.wrote = append(r.wrote, request)
 }
 
 // writes returns what was written since the call before.

@@ -125,6 +125,7 @@ func TestWhoOwnsTheNumberOfPods(t *testing.T) {
 		"nobody":                      {nil, false},
 		"we":                          {[]metav1.ManagedFieldsEntry{ours}, false},
 		"an autoscaler":               {[]metav1.ManagedFieldsEntry{entry("kube-controller-manager", metav1.ManagedFieldsOperationUpdate, `{"f:spec":{"f:replicas":{}}}`)}, true},
+		"another who applies":         {[]metav1.ManagedFieldsEntry{entry("gitops", metav1.ManagedFieldsOperationApply, `{"f:spec":{"f:replicas":{}}}`)}, true},
 		"both":                        {[]metav1.ManagedFieldsEntry{ours, entry("hpa", metav1.ManagedFieldsOperationUpdate, `{"f:spec":{"f:replicas":{}}}`)}, true},
 		"somebody else's other field": {[]metav1.ManagedFieldsEntry{ours, entry("kubectl", metav1.ManagedFieldsOperationUpdate, `{"f:spec":{"f:paused":{}}}`)}, false},
 		"what is no object":           {[]metav1.ManagedFieldsEntry{{Manager: "a"}, entry("b", metav1.ManagedFieldsOperationUpdate, `[]`)}, false},
