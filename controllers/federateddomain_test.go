@@ -298,6 +298,7 @@ func TestFromOutsideAndBehind(t *testing.T) {
 	r.backend = snapshot.BackendReport{Problem: "https://cal.example.org answers 401: check the password"}
 	asked := r.authority.lookUps()
 	r.serve(d)
+	r.untilIn(20*time.Millisecond, "a probe before the next round", func(context.Context) bool { return r.prober.probes() > 0 })
 	r.becomes(d, "Discoverable", isFalse, "NotDiscoverable", "tls gw.example.org: the certificate has expired")
 	r.becomes(d, "BackendReachable", isFalse, "Unreachable", "401")
 	r.isReady(d) // strangers have no say in it
