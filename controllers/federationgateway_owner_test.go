@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,9 +79,12 @@ func TestDriftIsPutBack(t *testing.T) {
 		return d.Spec.Template.Spec.Containers[0].Image == "registry.example.org/calfed:v1" && d.Spec.MinReadySeconds == 3 && d.Annotations["example.org/note"] == "theirs"
 	})
 
-	r.clock.Step(2 * putBackLate) // the second time soon after the first would have to wait
-	patch(&appsv1.Deployment{ObjectMeta: edge}, `{"metadata":{"labels":{"app.kubernetes.io/name":"other"}}}`)
-	r.eventually(t, "the label of the Deployment is put back", func(ctx context.Context) bool { return r.deployment(t).Labels["app.kubernetes.io/name"] == "calfed" })
+	// a label moves no generation
+	policy := &networkingv1.NetworkPolicy{ObjectMeta: edge}
+	patch(policy, `{"metadata":{"labels":{"app.kubernetes.io/name":"other"}}}`)
+	r.eventually(t, "the label of the NetworkPolicy is put back", func(ctx context.Context) bool {
+		return r.Get(ctx, key, policy) == nil && policy.Labels["app.kubernetes.io/name"] == "calfed"
+	})
 
 	patch(&corev1.Service{ObjectMeta: edge}, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`)
 	r.eventually(t, "the label is put back", func(ctx context.Context) bool {
