@@ -55,12 +55,12 @@ func New(cfg Config) *Rounds {
 }
 
 // Add has a thing looked at from now on: at once or, when waiting, at its moment within the next period. seed spreads the moments; an object's UID
-// keeps them the same. For a thing that is known nothing changes.
-func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) {
+// keeps them the same. For a thing that is known nothing changes, and Add returns false.
+func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.items[name] != nil {
-		return
+		return false
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(seed))
@@ -72,6 +72,7 @@ func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) {
 	r.items[name] = i
 	heap.Push(&r.queue, i)
 	r.signal()
+	return true
 }
 
 // Now has a thing looked at before all that merely have their turn, and once more when it is being looked at.
