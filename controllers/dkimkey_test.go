@@ -19,6 +19,7 @@ import (
 	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/gateway/dkim"
 	"github.com/calfed/calfed/gateway/probe"
+	"github.com/calfed/calfed/gateway/snapshot"
 )
 
 // From nothing: a key is made, seen on every server, waited for, and signs; it is followed by the next, and withdrawn when nothing that it
@@ -400,6 +401,62 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 	}
 	if err := k.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || !slices.Equal(secret.Data["private.key"], second) || len(secret.Annotations)+len(secret.Labels) > 0 {
 		t.Errorf("the Secret was touched: %v", err)
+	}
+}
+
+// A pod may sign with a key until it is known that it does not.
+func TestPodsThatMaySign(t *testing.T) {
+	t.Parallel()
+	key := &v1alpha1.DKIMKey{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "cal"}}
+	domain := v1alpha1.FederatedDomain{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "example"}}
+	serves := func(selector string, state snapshot.KeyState) *snapshot.Domain {
+		return &snapshot.Domain{Signing: snapshot.Signing{Keys: []snapshot.Key{{Source: "ns/cal", Selector: selector, State: state}}}}
+	}
+	standby := serves("a", snapshot.KeyStandby)
+	for _, tt := range []struct {
+		rule  string
+		post  *board.Domain
+		known bool
+		want  keylife.Pods
+	}{
+		{"nothing was posted", nil, false, keylife.Pods{}},
+		{"it is left out", &board.Domain{Written: true, Programmed: true}, true, keylife.Pods{Blocking: "FederatedDomain example: it is left out, and pods may serve what they had: see its conditions"}},
+		{"it signs", &board.Domain{Compiled: serves("a", snapshot.KeyActive), Written: true, Programmed: true}, true, keylife.Pods{Blocking: "FederatedDomain example: the snapshot without the key is not written yet"}},
+		{"not written", &board.Domain{Compiled: standby, Programmed: true}, true, keylife.Pods{Blocking: "FederatedDomain example: the snapshot without the key is not written yet"}},
+		{"a pod hangs", &board.Domain{Compiled: standby, Written: true, Blocking: []string{"edge-1: unreachable"}}, true, keylife.Pods{Blocking: "FederatedDomain example: pod edge-1: unreachable"}},
+		{"there is no pod", &board.Domain{Compiled: standby, Written: true}, true, keylife.Pods{Blocking: "FederatedDomain example: no gateway pod has answered yet"}},
+		{"every pod has it", &board.Domain{Compiled: standby, Written: true, Programmed: true}, true, keylife.Pods{Quiet: true}},
+		{"another key signs", &board.Domain{Compiled: serves("b", snapshot.KeyActive), Written: true, Programmed: true}, true, keylife.Pods{Quiet: true}},
+	} {
+		r := &dkimKeys{deps: &deps{board: &board.Board{}}}
+		if tt.post != nil {
+			r.board.Domains.Post(client.ObjectKeyFromObject(&domain), *tt.post)
+		}
+		if got, known := r.pods(key, "a", []v1alpha1.FederatedDomain{domain}); got != tt.want || known != tt.known {
+			t.Errorf("%s: got %+v, %t", tt.rule, got, known)
+		}
+	}
+}
+
+// A cache that has not heard of the new Secret yet makes no second key.
+func TestACacheThatLags(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(nil))
+	for made := false; !made; _, made = k.r.made.Load(k.name()) {
+		k.caughtUp()
+		if _, err := k.r.Reconcile(t.Context(), reconcile.Request{NamespacedName: k.name()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if waits, err := k.r.awaitsMade(t.Context(), k.name(), nil); !waits || err != nil {
+		t.Errorf("it does not wait for what it made: %v", err)
+	}
+	if waits, err := k.r.awaitsMade(t.Context(), k.name(), k.secrets()); waits || err != nil {
+		t.Errorf("it waits for what is there: %v", err)
+	}
+	k.r.made.Store(k.name(), "gone")
+	if waits, err := k.r.awaitsMade(t.Context(), k.name(), nil); waits || err != nil {
+		t.Errorf("it waits for a Secret that is gone: %v", err)
 	}
 }
 
