@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"crypto/rsa"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -254,6 +256,11 @@ func TestTheRecordOfTheActiveKeyVanishes(t *testing.T) {
 	selector := k.live()[0].Selector
 	record := k.dns.has[0][selector]
 	k.slow = [2]bool{true, true}
+	k.dns.publish(t, 1, nil)
+	k.clock.Step(15 * time.Minute)
+	k.tolerant = true
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAwaitingRecord, selector+" signs, and name server ns2.example.org", "has no TXT record")
 	k.dns.publish(t, 1, map[string]string{selector: "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="})
 	k.clock.Step(15 * time.Minute)
 	k.rest()
@@ -401,6 +408,45 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 	}
 	if err := k.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || !slices.Equal(secret.Data["private.key"], second) || len(secret.Annotations)+len(secret.Labels) > 0 {
 		t.Errorf("the Secret was touched: %v", err)
+	}
+}
+
+// In a manager: every change that matters has the key reconciled, and looks go on by themselves.
+func TestAKeyInAManager(t *testing.T) {
+	t.Parallel()
+	k := newKeyRigWith(t, generatedSpec(nil), setupDKIMKey)
+	becomes := func(what string, step time.Duration, f func([]keylife.Key) bool) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) {
+			if f(k.live()) {
+				return true, nil
+			}
+			k.clock.Step(step)
+			return false, nil
+		}); err != nil {
+			t.Fatalf("%s: %v %+v", what, states(k.live()), k.key.Status)
+		}
+	}
+	becomes("it is made", 0, inStates(v1alpha1.KeyPending))
+	k.world()
+	becomes("its record is seen", time.Second, inStates(v1alpha1.KeyPublished))
+	becomes("it signs", time.Minute, inStates(v1alpha1.KeyActive))
+	becomes("status says so", time.Second, func(keys []keylife.Key) bool { return k.key.Status.ActiveSelector == keys[0].Selector })
+	k.annotate(v1alpha1.AnnotationRotate, "now")
+	becomes("the next is made", 0, inStates(v1alpha1.KeyPending, v1alpha1.KeyActive))
+	k.world()
+	becomes("the next signs", time.Minute, inStates(v1alpha1.KeyActive, v1alpha1.KeyRetiring))
+	k.world() // the post has the key reconciled
+	becomes("no pod signs with the first", 0, func(keys []keylife.Key) bool { return !keys[1].QuietSince.IsZero() })
+	if err := k.Delete(t.Context(), k.key); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) { return len(k.secrets()) == 0, nil }); err != nil {
+		t.Errorf("Secrets stay: %d", len(k.secrets()))
 	}
 }
 
