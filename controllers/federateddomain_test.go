@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -351,10 +352,10 @@ func TestTheAnnotationAsksAtOnce(t *testing.T) {
 	r.isReady(d)
 	before := r.prober.probes()
 	r.edit(d, func() {
-		d.Annotations = map[string]string{v1alpha1.AnnotationProbe: "now", v1alpha1.AnnotationResetBackoff: "too"}
+		d.Annotations = map[string]string{v1alpha1.AnnotationProbe: "now", v1alpha1.AnnotationResetBackoff: strings.Repeat("ü", 300)}
 	})
 	r.untilIn(20*time.Millisecond, "the echo", func(ctx context.Context) bool {
-		return r.Get(ctx, client.ObjectKeyFromObject(d), d) == nil && d.Status.ProbeRequestedAt == "now" && d.Status.ResetBackoffRequestedAt == "too"
+		return r.Get(ctx, client.ObjectKeyFromObject(d), d) == nil && d.Status.ProbeRequestedAt == "now" && d.Status.ResetBackoffRequestedAt == strings.Repeat("ü", 256)
 	})
 	if r.prober.probes() <= before {
 		t.Error("nothing was probed")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/compile"
+	"github.com/calfed/calfed/controllers/keylife"
 )
 
 // status is what is to be said of a domain. Each condition is a function of the plan and of what was seen.
@@ -28,8 +29,8 @@ func (r *federatedDomains) status(d *v1alpha1.FederatedDomain, p *plan, seen sig
 		want.RecordCount, want.Records = recordsOf(d, p, seen)
 	}
 	if seen.key == p.key {
-		want.ProbeRequestedAt = d.Annotations[v1alpha1.AnnotationProbe]
-		want.ResetBackoffRequestedAt = d.Annotations[v1alpha1.AnnotationResetBackoff]
+		want.ProbeRequestedAt = keylife.Echo(d.Annotations[v1alpha1.AnnotationProbe])
+		want.ResetBackoffRequestedAt = keylife.Echo(d.Annotations[v1alpha1.AnnotationResetBackoff])
 	}
 
 	list := []metav1.Condition{

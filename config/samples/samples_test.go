@@ -22,6 +22,7 @@ import (
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/controllers/manifests"
+	"github.com/calfed/calfed/controllers/records"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -56,8 +57,12 @@ func TestSamplesCompile(t *testing.T) {
 				}
 			}
 			addSecrets(t, &in, tc.namespace, tc.host)
+			gw := &set.Gateways[0]
 			for i := range in.Domains {
-				in.Domains[i].Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionOwnershipProven, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProven}}
+				d := &in.Domains[i]
+				_, value := records.Challenge(tc.host, gw.Namespace+"/"+gw.Name, d.Namespace, string(d.Spec.Domain))
+				d.Status.Ownership = &v1alpha1.OwnershipChallenge{Value: value}
+				d.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionOwnershipProven, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProven}}
 			}
 			out := compile.Compile(withGateway(in, set))
 			for _, f := range out.Findings {

@@ -67,6 +67,7 @@ func manyDomains(tb testing.TB, namespaces, domains, policies int) compile.Input
 		d.Spec.Backend = iScheduleAt("https://calendar." + string(domain) + "/ischedule")
 		d.Spec.Signing = &v1alpha1.Signing{Keys: []v1alpha1.KeyRef{{Name: name}}}
 		d.Status.Conditions = []metav1.Condition{proven}
+		d.Status.Ownership = challenge(&d, "default/edge")
 		in.Domains = append(in.Domains, d)
 		in.Keys = append(in.Keys, importedKey(at, domain, "cal", name))
 		in.Secrets = append(in.Secrets, corev1.Secret{ObjectMeta: at, Data: map[string][]byte{"private.key": ed25519Key(tb, i)}})

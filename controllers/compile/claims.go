@@ -67,13 +67,15 @@ func (c *compiler) settle(name string, claims []claim, serving string) []verdict
 	for _, one := range claims {
 		next := contender{one, provenByDNS(one.object)}
 		if one.ours {
+			record, value := records.Challenge(c.host, c.gateway.id(), one.meta.namespace, name)
+			// a proof is for one gateway: that for the one before counts until the condition says otherwise, and not here
+			next.strong = next.strong && one.object.Status.Ownership != nil && one.object.Status.Ownership.Value == value
 			admitted, asked, barred := c.admit(one.at, one.object, name)
 			one.barred, next.barred = barred, barred
 			switch {
 			case !admitted:
 				continue
 			case asked && !next.strong:
-				record, value := records.Challenge(c.host, c.gateway.id(), one.meta.namespace, name)
 				one.at.to("domain").error(v1alpha1.ReasonProofMissing, "prove that %s is yours: set the TXT record %s with the value %q", name, record, value)
 				out = append(out, verdict{one, true})
 				continue

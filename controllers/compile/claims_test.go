@@ -9,6 +9,7 @@ import (
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/compile"
+	"github.com/calfed/calfed/controllers/records"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -19,6 +20,7 @@ type wants struct {
 	age       int64  // more is younger
 	condition string // reason of OwnershipProven; "" = none
 	gone      bool   // the condition is False: the record was there once
+	shown     string // the gateway whose challenge the status shows; "" = default/edge
 	host      string // of the back end
 }
 
@@ -41,6 +43,12 @@ func TestWhoHasADomain(t *testing.T) {
 		},
 		"that another gateway asked for no proof is none": {
 			claims: []wants{{id: "tenant-a/x", condition: notRequired}}, candidates: []string{"tenant-a/x"},
+		},
+		"proof for another gateway is none": {
+			claims: []wants{{id: "tenant-a/x", condition: proven, shown: "tenant-a/own"}}, candidates: []string{"tenant-a/x"},
+		},
+		"nor does it push anybody out": {
+			claims: []wants{{id: "tenant-b/x", age: 1, condition: proven, shown: "tenant-b/own"}, {id: "friend-a/x", age: 2}}, want: "friend-a/x", candidates: []string{"tenant-b/x"},
 		},
 		"proof that is gone is none": {
 			claims: []wants{{id: "tenant-a/x", condition: proven, gone: true}}, candidates: []string{"tenant-a/x"},
@@ -156,8 +164,19 @@ func (w wants) domain() v1alpha1.FederatedDomain {
 			c.Status = metav1.ConditionFalse
 		}
 		d.Status.Conditions = []metav1.Condition{c}
+		shown := "default/edge"
+		if w.shown != "" {
+			shown = w.shown
+		}
+		d.Status.Ownership = challenge(&d, shown)
 	}
 	return d
+}
+
+// challenge is what the status of a domain shows that a gateway, namespace/name, asks a proof of.
+func challenge(d *v1alpha1.FederatedDomain, gateway string) *v1alpha1.OwnershipChallenge {
+	name, value := records.Challenge("gw.example.org", gateway, d.Namespace, string(d.Spec.Domain))
+	return &v1alpha1.OwnershipChallenge{Name: name + ".", Value: value}
 }
 
 // named chooses namespaces by the label that each has.
@@ -249,6 +268,7 @@ func TestATenantsKeySpeaksForItsOwnDomainOnly(t *testing.T) {
 			in.Gateway.Spec.AllowedDomains = []v1alpha1.AllowedDomains{{From: v1alpha1.FromAll, BackendHosts: []v1alpha1.HostPattern{"*"}}}
 			d := wants{id: tc.namespace + "/x", condition: v1alpha1.ReasonProven}.domain()
 			d.Spec.Domain = "team.example.org"
+			d.Status.Ownership = challenge(&d, "default/edge")
 			d.Spec.Signing = &v1alpha1.Signing{Keys: []v1alpha1.KeyRef{{Name: "x"}}}
 			in.Domains = []v1alpha1.FederatedDomain{d}
 			in.Keys = []v1alpha1.DKIMKey{importedKey(d.ObjectMeta, tc.domain, "cal", "x")}

@@ -15,7 +15,7 @@
 // Namespaces are strangers to each other: a tenant must not get at another's domain by any object that it makes. A
 // FederatedDomain attaches to a gateway when one entry of spec.allowedDomains lets in its namespace, its name and its back ends. Where
 // that entry asks for proof, the FederatedDomain claims its name only once its condition OwnershipProven is True because the TXT
-// record was seen (records.Challenge), and is a candidate until then.
+// record for this gateway was seen (records.Challenge, status.ownership), and is a candidate until then.
 //
 // A claim is strong when ownership is proven by DNS, or when the FederatedDomain lies in the namespace of its gateway, which asks for
 // no proof: who runs a gateway decides what it serves. A claim of another namespace that needs no proof is weak. Of several claims to

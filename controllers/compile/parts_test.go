@@ -184,6 +184,7 @@ func randomTenants(t *rapid.T, base compile.Input, keys [][]byte) compile.Input 
 		c.Reason = rapid.SampledFrom([]string{v1alpha1.ReasonProven, v1alpha1.ReasonProven, v1alpha1.ReasonNotRequired}).Draw(t, "proof")
 		if rapid.Bool().Draw(t, "seen") {
 			d.Status.Conditions = []metav1.Condition{c}
+			d.Status.Ownership = challenge(&d, rapid.SampledFrom([]string{"default/edge", "default/edge", "default/other"}).Draw(t, "shown"))
 		}
 		if rapid.Bool().Draw(t, "serving") {
 			in.Serving[string(d.Spec.Domain)] = d.Namespace + "/" + d.Name
