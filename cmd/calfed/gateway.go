@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
@@ -23,14 +22,11 @@ import (
 
 // gatewayOptions are the flags of `calfed gateway`.
 type gatewayOptions struct {
-	namespace, name          string
-	kubeconfig               string
-	public, submit, smtp     string
-	admin, status            string
-	statusTLS                string
-	data                     string
-	drainDelay, drainTimeout time.Duration
-	logFormat, logLevel      string
+	servingOptions
+	namespace, name   string
+	kubeconfig        string
+	status, statusTLS string
+	data              string
 }
 
 func newGatewayCommand() *cobra.Command {
@@ -54,17 +50,10 @@ func newGatewayCommand() *cobra.Command {
 	f.StringVar(&opt.namespace, "namespace", "", "`NAMESPACE` of the FederationGateway")
 	f.StringVar(&opt.name, "gateway", "", "`NAME` of the FederationGateway")
 	f.StringVar(&opt.kubeconfig, "kubeconfig", "", "`FILE` that says how to reach the API server; empty in a pod, whose ServiceAccount it is then")
-	f.StringVar(&opt.public, "public-addr", ":8443", "`ADDR` for other organisations")
-	f.StringVar(&opt.submit, "submit-addr", "127.0.0.1:8080", "`ADDR` for local calendar systems, empty for none")
-	f.StringVar(&opt.smtp, "smtp-addr", "", "`ADDR` for mail from local systems (spec.submission.smtp), empty for none")
-	f.StringVar(&opt.admin, "admin-addr", "127.0.0.1:8081", "`ADDR` for metrics and health, empty for none")
+	opt.addFlags(f)
 	f.StringVar(&opt.status, "status-addr", "", "`ADDR` for the manager, empty for none")
 	f.StringVar(&opt.statusTLS, "status-tls", "", "`DIR` with tls.crt and tls.key for the status address, and ca.crt of the clients let in; read again when they change")
 	f.StringVar(&opt.data, "data", "calfed-data", "`DIR` for what should survive a restart: the last good configuration with its keys, invitations that wait for an answer")
-	f.DurationVar(&opt.drainDelay, "drain-delay", 0, "serve on for so long after /readyz has begun to fail")
-	f.DurationVar(&opt.drainTimeout, "drain-timeout", 25*time.Second, "time for requests under way at the end")
-	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
-	f.StringVar(&opt.logLevel, "log-level", "info", "debug, info, warn or error")
 	for _, name := range []string{"namespace", "gateway"} {
 		_ = cmd.MarkFlagRequired(name)
 	}

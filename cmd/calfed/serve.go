@@ -19,14 +19,11 @@ import (
 
 // serveOptions are the flags of `calfed serve`.
 type serveOptions struct {
-	manifests                []string
-	gateway                  string
-	public, submit           string
-	smtp, admin              string
-	data                     string
-	drainDelay, drainTimeout time.Duration
-	logFormat, logLevel      string
-	logger                   *slog.Logger
+	servingOptions
+	manifests []string
+	gateway   string
+	data      string
+	logger    *slog.Logger
 }
 
 func newServeCommand() *cobra.Command {
@@ -57,15 +54,8 @@ func newServeCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&opt.manifests, "manifests", nil, "`DIR` (or file) with manifests; further ones may follow as arguments")
 	f.StringVar(&opt.gateway, "gateway", "", "`NAME` of the FederationGateway to run, where the manifests hold several")
-	f.StringVar(&opt.public, "public-addr", ":8443", "`ADDR` for other organisations")
-	f.StringVar(&opt.submit, "submit-addr", "127.0.0.1:8080", "`ADDR` for local calendar systems, empty for none")
-	f.StringVar(&opt.smtp, "smtp-addr", "", "`ADDR` for mail from local systems (spec.submission.smtp), empty for none")
-	f.StringVar(&opt.admin, "admin-addr", "127.0.0.1:8081", "`ADDR` for metrics and health, empty for none")
+	opt.addFlags(f)
 	f.StringVar(&opt.data, "data", "calfed-data", "`DIR` for what must survive: capability serial, last good configuration with its keys, invitations that wait for an answer")
-	f.DurationVar(&opt.drainDelay, "drain-delay", 0, "serve on for so long after /readyz has begun to fail")
-	f.DurationVar(&opt.drainTimeout, "drain-timeout", 25*time.Second, "time for requests under way at the end")
-	f.StringVar(&opt.logFormat, "log-format", "text", "text or json")
-	f.StringVar(&opt.logLevel, "log-level", "info", "debug, info, warn or error")
 	_ = cmd.MarkFlagRequired("manifests")
 	return cmd
 }
