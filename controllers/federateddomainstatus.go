@@ -218,7 +218,7 @@ func backendNow(d *v1alpha1.FederatedDomain, seen sight) *metav1.Condition {
 // recordsOf are the records for the status: what was seen of them, or what was seen before when they are the same.
 func recordsOf(d *v1alpha1.FederatedDomain, p *plan, seen sight) (int32, []v1alpha1.RecordStatus) {
 	all := p.needed.All()
-	count := int32(len(all)) //nolint:gosec // a few hundred
+	count := int32(len(all)) // a few hundred
 	shown := min(len(all), statusItems)
 	if seen.key == p.key && len(seen.records) >= shown {
 		return count, slices.Clone(seen.records[:shown])

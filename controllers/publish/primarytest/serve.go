@@ -113,7 +113,7 @@ func (s *Server) checkKey(tsig *dns.TSIG, signature error) uint16 {
 	if s.keys[dns.CanonicalName(tsig.Hdr.Name)] == "" {
 		return dns.RcodeBadKey
 	}
-	if off := time.Until(time.Unix(int64(tsig.TimeSigned), 0)) - s.skew; off.Abs() > time.Duration(tsig.Fudge)*time.Second { //nolint:gosec // 48 bits
+	if off := time.Until(time.Unix(int64(tsig.TimeSigned), 0)) - s.skew; off.Abs() > time.Duration(tsig.Fudge)*time.Second { // 48 bits
 		return dns.RcodeBadTime
 	}
 	if signature != nil {
