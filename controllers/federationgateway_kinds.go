@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -34,6 +35,7 @@ type optionalKinds struct {
 	gateways   *gateways
 	discovery  discovery.ServerResourcesInterfaceWithContext
 	controller controller.Controller
+	came       chan cache.Informer // those of kinds that are watched from now on
 	queue      workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 	mu        sync.Mutex
@@ -57,7 +59,8 @@ func newOptionalKinds(mgr manager.Manager, r *gateways) (*optionalKinds, error) 
 	if err != nil {
 		return nil, err
 	}
-	k := &optionalKinds{gateways: r, discovery: d, informers: map[schema.GroupVersionKind]cache.Informer{}}
+	_, optional := infra.Kinds()
+	k := &optionalKinds{gateways: r, discovery: d, came: make(chan cache.Informer, len(optional)), informers: map[schema.GroupVersionKind]cache.Informer{}}
 	return k, mgr.Add(k)
 }
 
@@ -74,10 +77,14 @@ func (k *optionalKinds) watchWith(c controller.Controller) error {
 func (k *optionalKinds) Start(ctx context.Context) error {
 	ticker := k.gateways.Clock.NewTicker(lookForKinds)
 	defer ticker.Stop()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case informer := <-k.came:
+			waiting.Go(func() { k.lookOnceSynced(ctx, informer) })
 		case <-ticker.C():
 			if err := k.look(ctx); err != nil {
 				k.gateways.Log.Warn("the API server does not say which kinds it has", "error", err)
@@ -140,6 +147,11 @@ func (k *optionalKinds) look(ctx context.Context) error {
 	if first {
 		return nil // all gateways are looked at anyway
 	}
+	return k.lookAtAll(ctx)
+}
+
+// lookAtAll has all gateways looked at.
+func (k *optionalKinds) lookAtAll(ctx context.Context) error {
 	var all v1alpha1.FederationGatewayList
 	if err := k.gateways.client.List(ctx, &all); err != nil {
 		return err
@@ -150,12 +162,29 @@ func (k *optionalKinds) look(ctx context.Context) error {
 	return nil
 }
 
+// lookOnceSynced has all gateways looked at when the objects of a kind are known: of one that went before, nobody tells.
+func (k *optionalKinds) lookOnceSynced(ctx context.Context, informer cache.Informer) {
+	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(context.Context) (bool, error) {
+		return informer.HasSynced() || informer.IsStopped(), nil
+	})
+	if err == nil {
+		err = k.lookAtAll(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		k.gateways.Log.Warn("gateways are not looked at again after a kind has come", "error", err)
+	}
+}
+
 func (k *optionalKinds) watch(ctx context.Context, kind schema.GroupVersionKind) error {
 	informer, err := k.gateways.objects.GetInformer(ctx, cached(kind), cache.BlockUntilSynced(false))
 	if err != nil {
 		return err
 	}
 	k.informers[kind] = informer
+	select {
+	case k.came <- informer:
+	default: // as many as there are kinds are waited for: each has all looked at
+	}
 	return k.controller.Watch(source.Kind(k.gateways.objects, cached(kind), k.gateways.ofOwner()))
 }
 
