@@ -57,12 +57,16 @@ type contender struct {
 	strong bool
 }
 
+// leaves says whether the object is being deleted. Its status tells nothing new any more, and whoever puts a finalizer on it decides for how
+// long: it gives way to every other claim.
+func (c claim) leaves() bool { return !c.object.DeletionTimestamp.IsZero() }
+
 // settle decides who has a name, and says to the others why they do not. It returns the one that has it, and those that
 // would be judged anew with proof. serving is who has the name in the newest snapshot. See the package comment.
 func (c *compiler) settle(name string, claims []claim, serving string) []verdict {
 	var out []verdict
 	first := map[string]contender{} // by namespace
-	slices.SortFunc(claims, func(a, b claim) int { return older(a.meta, b.meta) })
+	slices.SortFunc(claims, func(a, b claim) int { return cmp.Or(trueFirst(b.leaves(), a.leaves()), older(a.meta, b.meta)) })
 	var late []claim
 	for _, one := range claims {
 		next := contender{one, provenByDNS(one.object)}
@@ -93,7 +97,7 @@ func (c *compiler) settle(name string, claims []claim, serving string) []verdict
 	}
 	var all []contender
 	for _, one := range first {
-		if one.ours || one.strong {
+		if one.ours || one.strong && !one.leaves() {
 			all = append(all, one)
 		}
 	}
@@ -102,6 +106,7 @@ func (c *compiler) settle(name string, claims []claim, serving string) []verdict
 	}
 	slices.SortFunc(all, func(a, b contender) int {
 		return cmp.Or(
+			trueFirst(b.leaves(), a.leaves()),
 			trueFirst(a.strong, b.strong),
 			trueFirst(a.ours && a.meta.id() == serving, b.ours && b.meta.id() == serving),
 			older(a.meta, b.meta),

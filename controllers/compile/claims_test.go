@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -20,6 +21,7 @@ type wants struct {
 	age       int64  // more is younger
 	condition string // reason of OwnershipProven; "" = none
 	gone      bool   // the condition is False: the record was there once
+	leaves    bool   // it is being deleted, and a finalizer holds it
 	shown     string // the gateway whose challenge the status shows; "" = default/edge
 	host      string // of the back end
 }
@@ -103,6 +105,18 @@ func TestWhoHasADomain(t *testing.T) {
 		"proven at another gateway, the older has it there": {
 			claims: []wants{{id: "tenant-b/x", age: 1, gateway: "tenant-b/own", condition: proven}, {id: "tenant-a/x", age: 2, condition: proven}},
 		},
+		"who leaves serves on": {
+			claims: []wants{{id: "tenant-b/x", age: 1, condition: proven, leaves: true}}, serving: "tenant-b/x", want: "tenant-b/x",
+		},
+		"and gives way to whoever proves it": {
+			claims: []wants{{id: "tenant-b/x", age: 1, condition: proven, leaves: true}, {id: "tenant-a/x", age: 2, condition: proven}}, serving: "tenant-b/x", want: "tenant-a/x",
+		},
+		"at another gateway too": {
+			claims: []wants{{id: "tenant-b/x", age: 1, gateway: "tenant-b/own", condition: proven, leaves: true}, {id: "tenant-a/x", age: 2, condition: proven}}, want: "tenant-a/x",
+		},
+		"and to another of its namespace": {
+			claims: []wants{{id: "default/a", age: 1, leaves: true}, {id: "default/b", age: 2}}, serving: "default/a", want: "default/b",
+		},
 		"who is served no more has it no more": {
 			claims: []wants{{id: "friend-b/x", age: 1}}, serving: "friend-a/x", want: "friend-b/x",
 		},
@@ -148,6 +162,9 @@ func TestWhoHasADomain(t *testing.T) {
 func (w wants) domain() v1alpha1.FederatedDomain {
 	namespace, name, _ := strings.Cut(w.id, "/")
 	d := v1alpha1.FederatedDomain{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, CreationTimestamp: metav1.Unix(1_700_000_000+w.age, 0)}}
+	if w.leaves {
+		d.DeletionTimestamp = &metav1.Time{Time: d.CreationTimestamp.Add(time.Hour)}
+	}
 	d.Spec.Domain = "example.org"
 	d.Spec.GatewayRef = v1alpha1.GatewayRef{Name: "edge", Namespace: "default"}
 	if ns, name, other := strings.Cut(w.gateway, "/"); other {

@@ -26,7 +26,8 @@
 //  3. then the one that is served now (Input.Serving), so that nobody's old object becomes a claim and takes a domain away,
 //  4. then the oldest, then the name.
 //
-// Claims of other namespaces at other gateways count only when proven by DNS: what another gateway is content with binds nobody here.
+// One that is being deleted comes after all others: nobody looks at its proof any more. Claims of other namespaces at other gateways
+// count only when proven by DNS: what another gateway is content with binds nobody here.
 // So a domain that is served changes hands without its owner's doing only to a namespace that proves its ownership by DNS, and
 // only when nobody asked the owner for proof; where it was proven, only after the owner took the record away.
 //
