@@ -196,10 +196,7 @@ func (p *part) encode(serial uint64) error {
 
 // domainStates says what became of each FederatedDomain of the gateway.
 func domainStates(gateway types.NamespacedName, in *partInput, out *compile.Part) []*domainState {
-	policies := make(map[string]*snapshot.Policy, len(out.Policies))
-	for i := range out.Policies {
-		policies[out.Policies[i].ID] = &out.Policies[i]
-	}
+	policies := hashPolicies(out.Policies)
 	compiled := make(map[string]*snapshot.Domain, len(out.Domains))
 	for i := range out.Domains {
 		compiled[out.Domains[i].Source] = &out.Domains[i]
@@ -227,10 +224,19 @@ func domainStates(gateway types.NamespacedName, in *partInput, out *compile.Part
 	return states
 }
 
-func hashDomain(d *snapshot.Domain, policies map[string]*snapshot.Policy) string {
-	var covering []*snapshot.Policy
-	for _, id := range d.Policies {
-		covering = append(covering, policies[id])
+// hashPolicies are the hashes of policies by ID: each is hashed once, however many domains it covers.
+func hashPolicies(policies []snapshot.Policy) map[string]string {
+	out := make(map[string]string, len(policies))
+	for i := range policies {
+		out[policies[i].ID] = snapshot.HashPolicy(&policies[i])
+	}
+	return out
+}
+
+func hashDomain(d *snapshot.Domain, policies map[string]string) string {
+	covering := make([]string, len(d.Policies))
+	for i, id := range d.Policies {
+		covering[i] = policies[id]
 	}
 	return snapshot.HashDomain(d, covering)
 }

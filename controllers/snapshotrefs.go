@@ -220,7 +220,7 @@ func matching(domain string) []string {
 	}
 }
 
-// patternsOf are the patterns of a policy's domains; one without covers all.
+// patternsOf are the patterns of a policy's domains, the widest alone; one without covers all.
 func patternsOf(p *v1alpha1.PeerPolicy) []string {
 	if len(p.Spec.Domains) == 0 {
 		return []string{"*"}
@@ -229,5 +229,5 @@ func patternsOf(p *v1alpha1.PeerPolicy) []string {
 	for _, d := range p.Spec.Domains {
 		out = append(out, string(d))
 	}
-	return out
+	return snapshot.Widest(out)
 }

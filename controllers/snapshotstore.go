@@ -138,10 +138,7 @@ func readShard(secret *corev1.Secret, number int) *storedShard {
 		return out
 	}
 	out.serial, out.sha = sh.Serial, sh.SHA256
-	policies := make(map[string]*snapshot.Policy, len(sh.Policies))
-	for i := range sh.Policies {
-		policies[sh.Policies[i].ID] = &sh.Policies[i]
-	}
+	policies := hashPolicies(sh.Policies)
 	out.domains, out.sources = make(map[string]string, len(sh.Domains)), make(map[string]string, len(sh.Domains))
 	for i := range sh.Domains {
 		d := &sh.Domains[i]

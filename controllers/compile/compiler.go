@@ -31,6 +31,8 @@ type compiler struct {
 	policies  *policyIndex                 // those of the namespace
 	spaces    map[string]*compiler         // by namespace, shared by all
 	report    *report
+
+	certificates int // octets of them that the namespace's objects name, so far
 }
 
 // newCompiler makes the compiler for a part of the gateway's domains: that of the gateway's namespace. Others come from it.

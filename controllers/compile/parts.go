@@ -2,8 +2,10 @@ package compile
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
+	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -89,10 +91,14 @@ func (c *compiler) compile(in *Input, home string) Part {
 	c.open(in, namespaces)
 	out := Part{Candidates: map[string]snapshot.Domain{}, KeyUsers: map[string][]string{}}
 	byNamespace := map[string][]*snapshot.Domain{}
-	for name, list := range claims {
-		for _, verdict := range c.settle(name, list, in.Serving[name]) {
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		for _, verdict := range c.settle(name, claims[name], in.Serving[name]) {
 			space := c.spaces[verdict.meta.namespace]
 			compiled, ok := space.domain(verdict.at, verdict.object, name)
+			if space.policies.crowded(name) {
+				verdict.at.error(v1alpha1.ReasonTooLarge, "more than %d PeerPolicies of the namespace cover %s: let fewer of them name more peers each", maxCovering, name)
+				ok = false
+			}
 			switch {
 			case !ok || verdict.barred:
 			case verdict.unproven:

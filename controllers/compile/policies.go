@@ -27,6 +27,9 @@ type policy struct {
 // that is wrong otherwise refuses its peers: dropping it could let a wider policy allow what it was to refuse.
 func (c *compiler) compilePolicies(all []*v1alpha1.PeerPolicy) *policyIndex {
 	var out []policy
+	slices.SortFunc(all, func(a, b *v1alpha1.PeerPolicy) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) // the oldest have room first
+	})
 	for _, p := range all {
 		m := meta{v1alpha1.KindPeerPolicy, p.Namespace, p.Name, p.CreationTimestamp.Time}
 		at := c.report.at(m, "spec")

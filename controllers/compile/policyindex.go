@@ -35,6 +35,26 @@ func newPolicyIndex(all []policy) *policyIndex {
 	return x
 }
 
+// maxCovering bounds the policies that cover one domain: what they cost is that number times the number of domains.
+const maxCovering = 500
+
+// crowded says whether more policies cover a domain than may. It walks no further than it must.
+func (x *policyIndex) crowded(domain string) bool {
+	seen := map[int]bool{}
+	lists := [][]int{x.every, x.exact[domain]}
+	for _, rest, _ := strings.Cut(domain, "."); rest != ""; _, rest, _ = strings.Cut(rest, ".") {
+		lists = append(lists, x.suffix[rest])
+	}
+	for _, list := range lists {
+		for _, place := range list {
+			if seen[place] = true; len(seen) > maxCovering {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // covering are the places of the policies that cover a domain, in order; common says that they are all those of every, and no
 // others: the same for many domains.
 func (x *policyIndex) covering(domain string) (places []int, common bool) {

@@ -100,6 +100,9 @@ func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef, cure string) (*snaps
 		}
 	}
 	pair := snapshot.KeyPair{Certificate: data[corev1.TLSCertKey], Key: data[corev1.TLSPrivateKeyKey]}
+	if !c.room(at, len(pair.Certificate)+len(pair.Key)) {
+		return nil, nil
+	}
 	cert, err := tls.X509KeyPair(pair.Certificate, pair.Key)
 	if err != nil {
 		// crypto/tls names what it missed and never the material
@@ -119,7 +122,7 @@ func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef, cure string) (*snaps
 // bundle resolves PEM certificates.
 func (c *compiler) bundle(at spot, ref v1alpha1.BundleRef) []byte {
 	value, ok := c.value(at, string(ref.Kind), ref.Name, ref.Key)
-	if !ok {
+	if !ok || !c.room(at, len(value)) {
 		return nil
 	}
 	if err := checkBundle(value); err != nil {
@@ -127,6 +130,20 @@ func (c *compiler) bundle(at spot, ref v1alpha1.BundleRef) []byte {
 		return nil
 	}
 	return value
+}
+
+// maxCertificates bounds the certificates, in octets, that the objects of one namespace bring into a part: more never fits a Secret,
+// and a bundle that a thousand policies name would be parsed and written a thousand times.
+const maxCertificates = 2 << 20
+
+// room says whether there is room for so many octets of certificates.
+func (c *compiler) room(at spot, octets int) bool {
+	if c.certificates+octets > maxCertificates && !c.trustOwners {
+		at.error(v1alpha1.ReasonTooLarge, "the certificates that objects of namespace %q name are too large for the gateway's configuration: let fewer objects name bundles, or smaller ones", c.namespace)
+		return false
+	}
+	c.certificates += octets
+	return true
 }
 
 var errNoCertificate = errors.New("no PEM block of type CERTIFICATE")

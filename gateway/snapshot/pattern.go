@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/calfed/calfed/gateway/cua"
@@ -30,6 +31,22 @@ func Specificity(pattern, name string) int {
 		return Exactly
 	}
 	return -1
+}
+
+// Widest are those of some domain patterns that no other one of them includes: each name matches one of them at most.
+func Widest(patterns []string) []string {
+	var out []string
+	for _, p := range patterns {
+		if !slices.ContainsFunc(patterns, func(q string) bool { return q != p && includes(q, p) }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// includes says whether pattern a names everything that pattern b names, and more.
+func includes(a, b string) bool {
+	return a == "*" || strings.HasPrefix(a, "*.") && Specificity(a, strings.TrimPrefix(b, "*.")) >= 0
 }
 
 // Coverage is how closely the policy's domain patterns name a local domain, by the closest of them; a policy without

@@ -235,12 +235,20 @@ func (s *Shard) check() error {
 	}))
 }
 
-// HashDomain is the hash of one compiled domain with the policies that cover it: hex, equal for equal configurations.
-func HashDomain(d *Domain, policies []*Policy) string {
-	b, err := json.Marshal(struct {
+// HashPolicy is the hash of one compiled policy: hex, equal for equal ones.
+func HashPolicy(p *Policy) string { return hashOf(p) }
+
+// HashDomain is the hash of one compiled domain with the policies that cover it, by their HashPolicy: hex, equal for equal
+// configurations.
+func HashDomain(d *Domain, policies []string) string {
+	return hashOf(struct {
 		Domain   *Domain
-		Policies []*Policy
+		Policies []string
 	}{d, policies})
+}
+
+func hashOf(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return "" // a number that JSON does not have: Activate refuses it
 	}

@@ -275,17 +275,20 @@ func TestPartsFitIntoASecret(t *testing.T) {
 func TestHashDomain(t *testing.T) {
 	s := full()
 	d, p := &s.Domains[0], &s.Policies[0]
-	hash := snapshot.HashDomain(d, []*snapshot.Policy{p})
-	if len(hash) != 64 || hash != snapshot.HashDomain(&full().Domains[0], []*snapshot.Policy{&full().Policies[0]}) {
+	hashed := func(d *snapshot.Domain, p *snapshot.Policy) string {
+		return snapshot.HashDomain(d, []string{snapshot.HashPolicy(p)})
+	}
+	hash := hashed(d, p)
+	if len(hash) != 64 || hash != hashed(&full().Domains[0], &full().Policies[0]) {
 		t.Errorf("%q", hash)
 	}
 	p.Inbound.Rate++
-	if snapshot.HashDomain(d, []*snapshot.Policy{p}) == hash {
+	if hashed(d, p) == hash {
 		t.Error("the policies are not in it")
 	}
 	p.Inbound.Rate--
 	d.Signing.Keys[0].State = snapshot.KeyRevoked
-	if snapshot.HashDomain(d, []*snapshot.Policy{p}) == hash {
+	if hashed(d, p) == hash {
 		t.Error("the domain is not in it")
 	}
 }
