@@ -35,7 +35,7 @@ type contents struct {
 const (
 	readAtOnce  = 16               // GETs at the same time
 	readSingly  = 64               // more than that are missing in one namespace: list it
-	listChunk   = 500              // of a list
+	listChunk   = 100              // of a list: Secrets that a tenant makes can have 1 MiB each
 	sweepSeldom = 10 * time.Minute // between looks at what is still referred to
 )
 
