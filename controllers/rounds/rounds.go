@@ -1,6 +1,9 @@
 // Package rounds has many things looked at again and again: each once in a period, at a moment of its own; soon again while
 // something is under way; and at once when asked. A Pace bounds what the looks may ask of the world.
 //
+// Where there are more things than can be looked at in a period, the period grows and everything keeps its turn: who has waited
+// longest is next. What is new, asked for or under way waits for none of them.
+//
 // It knows nothing of what is looked at.
 package rounds
 
@@ -33,7 +36,8 @@ type Rounds struct {
 
 	mu    sync.Mutex
 	items map[types.NamespacedName]*item
-	queue queue
+	soon  queue // what is new, asked for or under way: it goes first
+	rest  queue // what has its turn once in a period
 	count int
 }
 
@@ -43,7 +47,8 @@ type item struct {
 	spread float64 // 0 to 1, its own
 	due    time.Time
 	number int // in the order in which they came
-	place  int // in the queue, -1 while it is looked at
+	soon   bool
+	place  int // in its queue, -1 while it is looked at
 	again  bool
 	gone   bool
 	tries  int // looks since it was settled
@@ -54,8 +59,8 @@ func New(cfg Config) *Rounds {
 	return &Rounds{cfg: cfg, wake: make(chan struct{}, 1), items: map[types.NamespacedName]*item{}}
 }
 
-// Add has a thing looked at from now on: at once or, when waiting, at its moment within the next period. seed spreads the moments; an object's UID
-// keeps them the same. For a thing that is known nothing changes, and Add returns false.
+// Add has a thing looked at from now on: at once or, when waiting, at its moment within the next period. seed spreads the
+// moments; an object's UID keeps them the same. For a thing that is known nothing changes, and Add returns false.
 func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,14 +69,13 @@ func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) bool 
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(seed))
-	i := &item{name: name, spread: float64(h.Sum64()>>11) / (1 << 53), due: r.cfg.Clock.Now(), number: r.count}
+	i := &item{name: name, spread: float64(h.Sum64()>>11) / (1 << 53), due: r.cfg.Clock.Now(), number: r.count, soon: !waiting}
 	r.count++
 	if waiting {
 		i.due = i.due.Add(time.Duration(i.spread * float64(r.cfg.Period)))
 	}
 	r.items[name] = i
-	heap.Push(&r.queue, i)
-	r.signal()
+	r.push(i)
 	return true
 }
 
@@ -88,9 +92,9 @@ func (r *Rounds) Now(name types.NamespacedName) {
 		i.again = true
 		return
 	}
-	i.due = time.Time{}
-	heap.Fix(&r.queue, i.place)
-	r.signal()
+	heap.Remove(r.queueOf(i), i.place)
+	i.due, i.soon = time.Time{}, true
+	r.push(i)
 }
 
 // Remove has a thing looked at no more.
@@ -104,11 +108,20 @@ func (r *Rounds) Remove(name types.NamespacedName) {
 	i.gone = true
 	delete(r.items, name)
 	if i.place >= 0 {
-		heap.Remove(&r.queue, i.place)
+		heap.Remove(r.queueOf(i), i.place)
 	}
 }
 
-func (r *Rounds) signal() {
+func (r *Rounds) queueOf(i *item) *queue {
+	if i.soon {
+		return &r.soon
+	}
+	return &r.rest
+}
+
+// push puts a thing into its queue.
+func (r *Rounds) push(i *item) {
+	heap.Push(r.queueOf(i), i)
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -160,13 +173,18 @@ func (r *Rounds) next(ctx context.Context) *item {
 func (r *Rounds) take() (*item, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return nil, r.cfg.Period
+	wait := r.cfg.Period
+	for _, q := range []*queue{&r.soon, &r.rest} {
+		if len(*q) == 0 {
+			continue
+		}
+		until := (*q)[0].due.Sub(r.cfg.Clock.Now())
+		if until <= 0 {
+			return heap.Pop(q).(*item), 0
+		}
+		wait = min(wait, until)
 	}
-	if wait := r.queue[0].due.Sub(r.cfg.Clock.Now()); wait > 0 {
-		return nil, wait
-	}
-	return heap.Pop(&r.queue).(*item), 0
+	return nil, wait
 }
 
 // done puts a thing back into the queue.
@@ -177,18 +195,21 @@ func (r *Rounds) done(i *item, settled bool) {
 		return
 	}
 	delay := time.Duration((0.9 + 0.2*i.spread) * float64(r.cfg.Period))
+	i.soon = false
 	if settled {
 		i.tries = 0
 	} else {
-		delay = min(delay, r.cfg.Soonest<<min(i.tries, 16))
+		// what nothing has helped for so long is looked at as rarely as the rest, and in its turn
+		if soon := r.cfg.Soonest << min(i.tries, 16); soon < delay {
+			delay, i.soon = soon, true
+		}
 		i.tries++
 	}
 	i.due = r.cfg.Clock.Now().Add(delay)
 	if i.again {
-		i.due, i.again = time.Time{}, false
+		i.due, i.soon, i.again = time.Time{}, true, false
 	}
-	heap.Push(&r.queue, i)
-	r.signal()
+	r.push(i)
 }
 
 // queue is a heap by due time.

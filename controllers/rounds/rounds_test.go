@@ -141,7 +141,7 @@ func TestRounds(t *testing.T) {
 				return true
 			}})
 			for n := range 100 {
-				r.Add(named(n), fmt.Sprint(n), false)
+				r.Add(named(n), fmt.Sprint(n), n == 99)
 			}
 			time.Sleep(1500 * time.Millisecond)
 			r.Now(named(99))
