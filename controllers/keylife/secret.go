@@ -54,8 +54,8 @@ func Read(s *corev1.Secret) (Key, error) {
 		if a[t.annotation] == "" && t.optional {
 			continue
 		}
-		var err error
-		if *t.to, err = time.Parse(time.RFC3339, a[t.annotation]); err != nil {
+		var ok bool
+		if *t.to, ok = timeOf(a[t.annotation]); !ok {
 			return Key{}, fmt.Errorf("%w: annotation %s is no time", ErrSecret, t.annotation)
 		}
 	}
@@ -134,7 +134,9 @@ func Adopt(key *v1alpha1.DKIMKey, s *corev1.Secret) bool {
 	if metav1.GetControllerOf(s) != nil {
 		return false
 	}
-	s.OwnerReferences = append(s.OwnerReferences, *metav1.NewControllerRef(key, v1alpha1.GroupVersion.WithKind(v1alpha1.KindDKIMKey)))
+	s.OwnerReferences = append(s.OwnerReferences, metav1.OwnerReference{ // that does not block its deletion: some clusters want a right for it
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindDKIMKey, Name: key.Name, UID: key.UID, Controller: new(true),
+	})
 	return true
 }
 
@@ -160,6 +162,16 @@ func Write(k Key, s *corev1.Secret) {
 		delete(s.Data, DataKey)
 		delete(s.Annotations, AnnotationDigest)
 	}
+}
+
+// timeOf reads what stampOf writes, and what else RFC 3339 has as long as stampOf can write it.
+func timeOf(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	t, err = time.Parse(time.RFC3339, stampOf(t.Truncate(time.Second)))
+	return t, err == nil
 }
 
 func stampOf(t time.Time) string {
