@@ -87,6 +87,7 @@ func setupFederationGateway(mgr manager.Manager, d *deps) error {
 		Named("federationgateway").
 		For(&v1alpha1.FederationGateway{}, builder.WithPredicates(asked)).
 		WatchesRawSource(posts).
+		WatchesRawSource(r.kinds.source()).
 		WatchesRawSource(source.Kind[client.Object](d.owned, &corev1.Secret{}, r.ofOwner())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: gatewayWorkers, ReconciliationTimeout: reconcileMax}).
 		Build(r)
@@ -99,7 +100,7 @@ func setupFederationGateway(mgr manager.Manager, d *deps) error {
 			return err
 		}
 	}
-	return r.kinds.watchWith(c)
+	return nil
 }
 
 // Reconcile makes the objects what they must be, and writes the status from what is there.
