@@ -210,6 +210,10 @@ type PodTemplate struct {
 	// +kubebuilder:validation:MaxItems=16
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 
+	// Affinity of the pods, beside their spreading over nodes and zones. Absent means none.
+	// +optional
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+
 	// PriorityClassName of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253

@@ -172,7 +172,8 @@ func TestEverythingInASpecIsBounded(t *testing.T) {
 	for kind, d := range definitions(t) {
 		walk("spec", d.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"], func(path string, p apiextensionsv1.JSONSchemaProps) {
 			switch {
-			case strings.HasPrefix(path, "spec.allowedDomains[].selector.") || strings.HasPrefix(path, "spec.podTemplate.tolerations[]."):
+			case strings.HasPrefix(path, "spec.allowedDomains[].selector.") || strings.HasPrefix(path, "spec.podTemplate.tolerations[].") ||
+				strings.HasPrefix(path, "spec.podTemplate.affinity."):
 				// types of Kubernetes itself, which its API server bounds nowhere either
 			case p.Type == "array" && p.MaxItems == nil:
 				t.Errorf("%s: %s has no maxItems", kind, path)

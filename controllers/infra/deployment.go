@@ -68,6 +68,7 @@ func podTemplate(gw *v1alpha1.FederationGateway, image string) corev1.PodTemplat
 		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{spread(gw, corev1.LabelHostname), spread(gw, corev1.LabelTopologyZone)},
 		NodeSelector:              maps.Clone(add.NodeSelector),
 		Tolerations:               add.Tolerations,
+		Affinity:                  add.Affinity,
 		PriorityClassName:         add.PriorityClassName,
 		Containers:                []corev1.Container{container(gw, add, image)},
 		Volumes:                   volumes(gw),
