@@ -117,7 +117,7 @@ func (r *gateways) remove(ctx context.Context, gw *v1alpha1.FederationGateway, o
 	}
 	err := r.client.Delete(ctx, live, client.Preconditions{UID: new(live.GetUID())}, client.PropagationPolicy(metav1.DeletePropagationBackground))
 	if err == nil {
-		r.events.Eventf(gw, nil, corev1.EventTypeNormal, "Deleted", "Delete", "%s %s: the spec does not want it any more", o.Kind.Kind, o.Name)
+		r.events.Eventf(gw, live, corev1.EventTypeNormal, "Deleted", "Delete", "%s %s: the spec does not want it any more", o.Kind.Kind, o.Name)
 	}
 	return client.IgnoreNotFound(err)
 }
@@ -180,7 +180,8 @@ func (r *gateways) apply(ctx context.Context, gw *v1alpha1.FederationGateway, o 
 		return err
 	}
 	if r.applied.done(gw, o, said, live, o.Apply, now) {
-		r.events.Eventf(gw, nil, corev1.EventTypeNormal, "PutBack", "Apply", "%s %s was changed by somebody else and is put back", o.Kind.Kind, o.Name)
+		// without the object, Events about two of them would be taken for one that comes again
+		r.events.Eventf(gw, o.Apply, corev1.EventTypeNormal, "PutBack", "Apply", "%s %s was changed by somebody else and is put back", o.Kind.Kind, o.Name)
 	}
 	return nil
 }

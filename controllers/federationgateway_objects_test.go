@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -37,6 +39,41 @@ func (r *gatewayRig) becomesMade(t *testing.T, want []string) {
 	})
 }
 
+// told are the objects that Events with a reason are about, each as often as it happened.
+func (r *gatewayRig) told(ctx context.Context, reason string) []string {
+	var list eventsv1.EventList
+	if r.List(ctx, &list, client.InNamespace(r.ns)) != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range list.Items {
+		if e.ReportingController != "calfed" || e.Reason != reason || e.Regarding.Name != "edge" || e.Related == nil {
+			continue
+		}
+		times := 1
+		if e.Series != nil {
+			times = int(e.Series.Count)
+		}
+		out = append(out, slices.Repeat([]string{e.Related.Kind + " " + e.Related.Name}, times)...)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (r *gatewayRig) becomesTold(t *testing.T, reason string, want ...string) {
+	t.Helper()
+	var got []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("Events %s tell of %q, want %q", reason, got, want)
+		}
+	}()
+	r.eventually(t, "Events "+reason, func(ctx context.Context) bool {
+		got = r.told(ctx, reason)
+		return slices.Equal(got, want)
+	})
+}
+
 func TestGatewayObjectsComeAndGoWithTheSpec(t *testing.T) {
 	t.Parallel()
 	r := newGatewayRig(t, kubetest.Shared(t))
@@ -63,6 +100,13 @@ func TestGatewayObjectsComeAndGoWithTheSpec(t *testing.T) {
 		"Service edge", "Service edge-submit", "ServiceAccount edge", "ServiceMonitor edge",
 	})
 
+	gone := []string{"BackendTLSPolicy edge", "Certificate edge-tls", "HTTPRoute edge", "HorizontalPodAutoscaler edge", "PodDisruptionBudget edge"}
+	r.becomesTold(t, "Deleted", gone...)
+	r.touch(t, gw, "nothing is there to delete any more")
+	r.settled(t, gw)
+	r.becomesTold(t, "Deleted", gone...)
+	r.becomesTold(t, "PutBack")
+
 	if err := r.Delete(t.Context(), gw); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +124,11 @@ func TestGatewayThatStaysCausesNoWrites(t *testing.T) {
 	stop := r.start(t, c)
 	gw := r.gateway(t, httpRoute, func(gw *v1alpha1.FederationGateway) {
 		gw.Spec.Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: 3}
+		gw.Spec.PodTemplate = &v1alpha1.PodTemplate{Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{Weight: 1, Preference: corev1.NodeSelectorTerm{
+				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "edge", Operator: corev1.NodeSelectorOpExists}},
+			}}},
+		}}}
 	})
 	r.becomesMade(t, []string{
 		"BackendTLSPolicy edge", "Deployment edge", "HTTPRoute edge", "HorizontalPodAutoscaler edge", "NetworkPolicy edge",
@@ -94,6 +143,9 @@ func TestGatewayThatStaysCausesNoWrites(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, r.settled(t, gw)); diff != "" {
 		t.Errorf("objects were written (-before +after):\n%s", diff)
+	}
+	for _, reason := range []string{"PutBack", "Deleted"} {
+		r.becomesTold(t, reason)
 	}
 	// the status of settled; a cache that is behind has it said twice
 	if diff := cmp.Diff([]string{"apply status FederationGateway edge"}, slices.Compact(r.writes())); diff != "" {

@@ -61,7 +61,7 @@ func TestObjectsOfOthersAreNotTouched(t *testing.T) {
 func TestDriftIsPutBack(t *testing.T) {
 	t.Parallel()
 	r := newGatewayRig(t, kubetest.Shared(t))
-	r.gateway(t)
+	gw := r.gateway(t)
 	r.becomesMade(t, everyGatewayHas)
 	key := client.ObjectKey{Namespace: r.ns, Name: "edge"}
 
@@ -115,6 +115,12 @@ func TestDriftIsPutBack(t *testing.T) {
 	r.eventually(t, "the account is there again", func(ctx context.Context) bool {
 		return r.Get(ctx, key, account) == nil && account.UID != old
 	})
+
+	putBack := []string{"Deployment edge", "NetworkPolicy edge", "Role edge", "Service edge", "ServiceAccount edge"}
+	r.becomesTold(t, "PutBack", putBack...)
+	r.touch(t, gw, "nothing was changed")
+	r.settled(t, gw)
+	r.becomesTold(t, "PutBack", putBack...)
 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "edge-status"}}
 	if err := r.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
