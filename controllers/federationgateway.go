@@ -114,6 +114,7 @@ func (r *gateways) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 		return reconcile.Result{}, nil // the garbage collector takes what is ours
 	}
 	now := r.Clock.Now()
+	r.applied.heed(req.NamespacedName, resetRequest(&gw)) // what else failed is tried at every look
 	seen := &gatewaySeen{gateway: &gw}
 	failed := errors.Join(
 		r.keepStatusTLS(ctx, &gw, now, seen),

@@ -22,6 +22,8 @@ import (
 type appliedObjects struct {
 	mu  sync.Mutex
 	all map[types.NamespacedName]map[string]appliedObject // by gateway, then by kind and name
+
+	heeded map[types.NamespacedName]string // by gateway, the request to try again that was heeded last
 }
 
 type appliedObject struct {
@@ -38,13 +40,29 @@ const (
 )
 
 func newAppliedObjects() *appliedObjects {
-	return &appliedObjects{all: map[types.NamespacedName]map[string]appliedObject{}}
+	return &appliedObjects{all: map[types.NamespacedName]map[string]appliedObject{}, heeded: map[types.NamespacedName]string{}}
 }
 
 func (a *appliedObjects) forget(gateway types.NamespacedName) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.all, gateway)
+	delete(a.heeded, gateway)
+}
+
+// heed ends all patience with those who changed objects of a gateway, once a request. Caches are behind: the echo in the status
+// does not tell whether that was done.
+func (a *appliedObjects) heed(gateway types.NamespacedName, request string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.heeded[gateway] == request {
+		return
+	}
+	a.heeded[gateway] = request
+	for name, o := range a.all[gateway] {
+		o.putBack, o.wait = time.Time{}, 0
+		a.all[gateway][name] = o
+	}
 }
 
 func (a *appliedObjects) get(gw *v1alpha1.FederationGateway, o infra.Object) (appliedObject, bool) {

@@ -163,6 +163,20 @@ func TestStubbornWritersAreMetWithPatience(t *testing.T) {
 		r.touch(t, gw, "look again after "+wait.String())
 		r.eventually(t, "it is put back after "+wait.String(), func(context.Context) bool { return limit() == 3 })
 	}
+
+	evil()
+	r.annotate(t, gw, v1alpha1.AnnotationResetBackoff, strings.Repeat("ü", 300))
+	r.eventually(t, "it is put back when the annotation asks", func(context.Context) bool { return limit() == 3 })
+	r.eventually(t, "the status has the echo", func(ctx context.Context) bool {
+		return r.Get(ctx, client.ObjectKeyFromObject(gw), gw) == nil && gw.Status.ResetBackoffRequestedAt == strings.Repeat("ü", 256)
+	})
+	r.settled(t, gw)
+	evil()
+	r.touch(t, gw, "once is once")
+	r.settled(t, gw)
+	if limit() != 9 {
+		t.Error("the annotation is obeyed twice")
+	}
 }
 
 // What the API server does not take is said, and only an edit helps.

@@ -15,6 +15,7 @@ import (
 	"github.com/calfed/calfed/controllers/board"
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/infra"
+	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -87,15 +88,16 @@ func (s *gatewaySeen) status(now time.Time) v1alpha1.FederationGatewayStatus {
 		want = append(want, condition(v1alpha1.ConditionReplayShared, false, v1alpha1.ReasonPerPod, gatewayPerPod))
 	}
 	status := v1alpha1.FederationGatewayStatus{
-		ObservedGeneration: gw.Generation,
-		Conditions:         conditions(gw.Status.Conditions, gw.Generation, now, want...),
-		Addresses:          s.addresses,
-		Snapshot:           snapshotStatus(s.post),
-		Pods:               podsStatus(s.post),
-		AttachedDomains:    int32(s.post.Domains),
-		Effective:          effective(gw, s.post.Settings),
-		Selector:           labels.Set(infra.PodLabels(gw.Name)).String(),
-		RemovalConfirmed:   cmp.Or(s.post.Confirmed, gw.Status.RemovalConfirmed),
+		ObservedGeneration:      gw.Generation,
+		Conditions:              conditions(gw.Status.Conditions, gw.Generation, now, want...),
+		Addresses:               s.addresses,
+		Snapshot:                snapshotStatus(s.post),
+		Pods:                    podsStatus(s.post),
+		AttachedDomains:         int32(s.post.Domains),
+		Effective:               effective(gw, s.post.Settings),
+		Selector:                labels.Set(infra.PodLabels(gw.Name)).String(),
+		RemovalConfirmed:        cmp.Or(s.post.Confirmed, gw.Status.RemovalConfirmed),
+		ResetBackoffRequestedAt: resetRequest(gw),
 	}
 	if s.deployment != nil {
 		status.Replicas = s.deployment.Status.Replicas
@@ -106,6 +108,11 @@ func (s *gatewaySeen) status(now time.Time) v1alpha1.FederationGatewayStatus {
 // stalled says whether only an edit of the spec helps.
 func (s *gatewaySeen) stalled() bool {
 	return paused(s.gateway) || stalls(s.post.Findings) || slices.ContainsFunc(s.refused, func(r refusedObject) bool { return r.forGood })
+// resetRequest is what the annotation calfed.dev/reset-backoff-requested-at asks for.
+func resetRequest(gw *v1alpha1.FederationGateway) string {
+	return keylife.Echo(gw.Annotations[v1alpha1.AnnotationResetBackoff])
+}
+
 }
 
 func (s *gatewaySeen) accepted() metav1.Condition {

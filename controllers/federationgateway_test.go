@@ -209,7 +209,12 @@ func (r *gatewayRig) edit(t *testing.T, gw *v1alpha1.FederationGateway, f func(*
 // touch has the gateway looked at again.
 func (r *gatewayRig) touch(t *testing.T, gw *v1alpha1.FederationGateway, value string) {
 	t.Helper()
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+v1alpha1.AnnotationResetBackoff+`":"`+value+`"}}}`))
+	r.annotate(t, gw, "example.org/touched", value)
+}
+
+func (r *gatewayRig) annotate(t *testing.T, gw *v1alpha1.FederationGateway, annotation, value string) {
+	t.Helper()
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+annotation+`":"`+value+`"}}}`))
 	if err := r.Patch(t.Context(), gw, patch); err != nil {
 		t.Fatal(err)
 	}

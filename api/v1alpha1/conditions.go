@@ -93,6 +93,6 @@ const (
 	AnnotationRotate         = "calfed.dev/rotate-requested-at"        // DKIMKey: make the next key now
 	AnnotationActivate       = "calfed.dev/activate-selector"          // DKIMKey, activation Manual: the selector that may sign
 	AnnotationProbe          = "calfed.dev/probe-requested-at"         // FederatedDomain: look from outside now
-	AnnotationResetBackoff   = "calfed.dev/reset-backoff-requested-at" // FederatedDomain, DKIMKey: try again now what failed
+	AnnotationResetBackoff   = "calfed.dev/reset-backoff-requested-at" // FederationGateway, FederatedDomain, DKIMKey: try again now what failed
 	AnnotationConfirmRemoval = "calfed.dev/confirm-removal"            // FederationGateway: the domains to be left out may go; the value is the one the condition names
 )

@@ -50,6 +50,11 @@ type FederationGatewayStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	RemovalConfirmed string `json:"removalConfirmed,omitempty"`
+
+	// ResetBackoffRequestedAt echoes the annotation calfed.dev/reset-backoff-requested-at that was obeyed last.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	ResetBackoffRequestedAt string `json:"resetBackoffRequestedAt,omitempty"`
 }
 
 // SnapshotStatus names a compiled configuration.
