@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/board"
 	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/kubetest"
 )
@@ -163,4 +164,23 @@ func TestKubectlScalesAGateway(t *testing.T) {
 	if want := "app.kubernetes.io/component=gateway,app.kubernetes.io/instance=edge,app.kubernetes.io/name=calfed"; gw.Status.Selector != want {
 		t.Errorf("status.selector is %q, want %q", gw.Status.Selector, want)
 	}
+}
+
+// A gateway of no pods is as it was asked to be, like a Deployment of none, and says that nobody is served.
+func TestAPausedGatewayIsReady(t *testing.T) {
+	t.Parallel()
+	r := newGatewayRig(t, kubetest.Shared(t))
+	gw := r.gateway(t, replicasOf(0))
+	none := func(p *board.Gateway) { p.Pods = nil }
+	r.post(gw, none)
+	for _, kind := range []string{v1alpha1.ConditionProgrammed, v1alpha1.ConditionAvailable, v1alpha1.ConditionReady} {
+		if message := r.becomes(t, gw, kind, metav1.ConditionTrue, v1alpha1.ReasonPaused); message != gatewayPaused {
+			t.Errorf("%s says %q", kind, message)
+		}
+	}
+	r.eventually(t, "nothing is under way", func(ctx context.Context) bool {
+		return r.Get(ctx, client.ObjectKeyFromObject(gw), gw) == nil && unusual(gw) == "no ReplayShared"
+	})
+	r.edit(t, gw, replicasOf(1))
+	r.becomes(t, gw, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnavailable)
 }

@@ -69,6 +69,9 @@ func (s *gatewaySeen) status(now time.Time) v1alpha1.FederationGatewayStatus {
 	}
 	accepted, programmed, available := s.accepted(), s.programmed(), s.available()
 	ready := condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, gatewayReady)
+	if paused(gw) {
+		ready.Reason, ready.Message = v1alpha1.ReasonPaused, gatewayPaused
+	}
 	for _, c := range []metav1.Condition{accepted, available, programmed} {
 		if c.Status != metav1.ConditionTrue {
 			ready = condition(v1alpha1.ConditionReady, false, c.Reason, c.Message)
@@ -105,14 +108,14 @@ func (s *gatewaySeen) status(now time.Time) v1alpha1.FederationGatewayStatus {
 	return status
 }
 
-// stalled says whether only an edit of the spec helps.
-func (s *gatewaySeen) stalled() bool {
-	return paused(s.gateway) || stalls(s.post.Findings) || slices.ContainsFunc(s.refused, func(r refusedObject) bool { return r.forGood })
 // resetRequest is what the annotation calfed.dev/reset-backoff-requested-at asks for.
 func resetRequest(gw *v1alpha1.FederationGateway) string {
 	return keylife.Echo(gw.Annotations[v1alpha1.AnnotationResetBackoff])
 }
 
+// stalled says whether only an edit of the spec helps.
+func (s *gatewaySeen) stalled() bool {
+	return stalls(s.post.Findings) || slices.ContainsFunc(s.refused, func(r refusedObject) bool { return r.forGood })
 }
 
 func (s *gatewaySeen) accepted() metav1.Condition {
@@ -144,14 +147,14 @@ func (s *gatewaySeen) programmed() metav1.Condition {
 		}
 	}
 	switch {
-	case paused(s.gateway):
-		return no(v1alpha1.ReasonNoPods, gatewayPaused)
 	case s.post.Settings == nil:
 		return no(v1alpha1.ReasonCompileFailed, "the gateway cannot be compiled: pods serve what they served before; the condition Accepted says why")
 	case s.post.HeldToken != "":
 		return no(v1alpha1.ReasonRemovalHeld, heldMessage(s.post))
 	case s.post.Problem != "":
 		return no(v1alpha1.ReasonCompileFailed, s.post.Problem)
+	case paused(s.gateway):
+		return condition(v1alpha1.ConditionProgrammed, true, v1alpha1.ReasonPaused, gatewayPaused)
 	case len(s.post.Pods) == 0:
 		return no(v1alpha1.ReasonNoPods, "no pod answers yet")
 	case len(problems) > 0:
@@ -189,12 +192,12 @@ func (s *gatewaySeen) available() metav1.Condition {
 		return condition(v1alpha1.ConditionAvailable, false, reason, message)
 	}
 	switch {
-	case paused(s.gateway):
-		return no(v1alpha1.ReasonNoPods, gatewayPaused)
-	case available(s.deployment):
-		return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonAvailable, gatewayAvailable)
 	case s.deployment == nil:
 		return no(v1alpha1.ReasonUnavailable, "there is no Deployment yet")
+	case paused(s.gateway):
+		return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonPaused, gatewayPaused)
+	case available(s.deployment):
+		return condition(v1alpha1.ConditionAvailable, true, v1alpha1.ReasonAvailable, gatewayAvailable)
 	}
 	message := "too few pods answer"
 	if why := cmp.Or(s.trouble, deploymentTrouble(s.deployment)); why != "" {
@@ -203,7 +206,7 @@ func (s *gatewaySeen) available() metav1.Condition {
 	return no(v1alpha1.ReasonUnavailable, fmt.Sprintf("%s; look at kubectl describe pods -n %s -l %s=%s", message, s.gateway.Namespace, labelInstance, s.gateway.Name))
 }
 
-// paused says whether the spec wants no pods.
+// paused says whether the spec wants no pods. That is no failure: tools that wait see it as they see a Deployment of none.
 func paused(gw *v1alpha1.FederationGateway) bool {
 	return gw.Spec.Autoscaling == nil && gw.Spec.Replicas != nil && *gw.Spec.Replicas == 0
 }

@@ -131,8 +131,17 @@ func TestGatewayStatusAtEachStage(t *testing.T) {
 		"no pods are wanted": {func(s *gatewaySeen) {
 			s.gateway.Spec.Replicas = new(int32(0))
 			s.deployment.Spec.Replicas = new(int32(0))
-			s.deployment.Status.Replicas, s.deployment.Status.UpdatedReplicas, s.post.Pods = 0, 0, nil
-		}, status.FailedStatus, "Available=NoPods Programmed=NoPods Ready=NoPods Stalled=NoPods no ReplayShared", "spec.replicas is 0"},
+			s.deployment.Status.Replicas, s.deployment.Status.UpdatedReplicas, s.deployment.Status.AvailableReplicas, s.post.Pods = 0, 0, 0, nil
+		}, status.CurrentStatus, "no ReplayShared", "spec.replicas is 0"},
+		"no pods are wanted, and some are left": {func(s *gatewaySeen) {
+			s.gateway.Spec.Replicas = new(int32(0))
+			s.deployment.Spec.Replicas = new(int32(0))
+		}, status.InProgressStatus, "Reconciling=Programming no ReplayShared", "spec.replicas is 0"},
+		"no pods are wanted, and the Secret is missing": {func(s *gatewaySeen) {
+			s.gateway.Spec.Replicas = new(int32(0))
+			s.deployment, s.post.Settings, s.post.Pods = nil, nil, nil
+			finding(compile.Error, "spec.tls.secret.name", v1alpha1.ReasonRefNotFound, "create it")(s)
+		}, status.InProgressStatus, "Accepted=RefNotFound Available=Unavailable Programmed=CompileFailed Ready=RefNotFound Reconciling=RefNotFound no ReplayShared", "spec.tls.secret.name: create it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

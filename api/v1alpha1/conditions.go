@@ -60,6 +60,7 @@ const (
 	ReasonProgramming       = "Programming"       // pods are taking it over
 	ReasonProgrammed        = "Programmed"        // every pod serves it
 	ReasonNoPods            = "NoPods"            // no gateway pod answers yet
+	ReasonPaused            = "Paused"            // no gateway pod is wanted: spec.replicas is 0
 	ReasonRejected          = "Rejected"          // a pod refused what was compiled; the last good configuration serves
 	ReasonTooLarge          = "TooLarge"          // what was compiled does not fit a Secret
 	ReasonRemovalHeld       = "RemovalHeld"       // so many domains would go that the operator waits for an annotation

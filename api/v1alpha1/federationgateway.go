@@ -84,8 +84,9 @@ type FederationGatewaySpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	AllowedDomains []AllowedDomains `json:"allowedDomains,omitempty"`
 
-	// Replicas is the number of gateway pods. Absent means 2; kubectl scale needs it set. It has no effect outside of a
-	// cluster, like all fields below.
+	// Replicas is the number of gateway pods. Absent means 2; kubectl scale needs it set. 0 pauses the gateway: nobody is
+	// served, which is what was asked for, so it is Ready with the reason Paused; its domains are not Ready. It has no effect
+	// outside of a cluster, like all fields below.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
