@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,7 +19,22 @@ func newLogger(to io.Writer, format, level string) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(to, opt)), nil
 	case "json":
+		opt.ReplaceAttr = worded
 		return slog.New(slog.NewJSONHandler(to, opt)), nil
 	}
 	return nil, fmt.Errorf("--log-format %q: want text or json", format)
+}
+
+// worded has values say what they are that have words for it and no JSON of their own, as they do in text. Many have none at all:
+// controller-runtime logs functions.
+func worded(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindAny {
+		return a
+	}
+	switch v := a.Value.Any().(type) {
+	case json.Marshaler, encoding.TextMarshaler, error:
+	case fmt.Stringer:
+		a.Value = slog.StringValue(fmt.Sprint(v)) // which survives a nil
+	}
+	return a
 }
