@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ omitManagedFields: true
 rules: [{level: Metadata}]
 `
 
-// Request is one kind of request that a user made: what an RBAC rule would allow.
+// Request is one kind of request that a user made: what an RBAC rule would allow. To apply what is not there yet takes two rules,
+// and is two of them: patch and create.
 type Request struct{ User, Verb, Group, Resource, Subresource, Namespace, Name string }
 
 // Requests returns the different requests since the start, from the audit log, in order. It needs Options.Audit. Refused ones are
@@ -42,7 +44,12 @@ func (c *Cluster) Requests(t testing.TB) []Request {
 			continue // the last line, half written
 		}
 		if r := e.ObjectRef; r != nil && r.Resource != "" {
-			seen[Request{e.User.Username, e.Verb, r.APIGroup, r.Resource, r.Subresource, r.Namespace, r.Name}] = true
+			request := Request{e.User.Username, e.Verb, r.APIGroup, r.Resource, r.Subresource, r.Namespace, r.Name}
+			seen[request] = true
+			if e.Verb == "patch" && e.ResponseStatus != nil && e.ResponseStatus.Code == http.StatusCreated {
+				request.Verb = "create"
+				seen[request] = true
+			}
 		}
 	}
 	if err := lines.Err(); err != nil {

@@ -100,6 +100,8 @@ func (c *Cluster) configureAPIServer() (err error) {
 	}
 	// a loopback address is no endpoint for the Service "kubernetes", and a machine may have no other
 	args := api.Configure().Set("advertise-address", c.net.addr(1).String()).Set("endpoint-reconciler-type", "none")
+	// as on OpenShift: whoever keeps an owner from being deleted needs a right for it
+	args.Set("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	if c.opt.ControllerManager {
 		args.Set("disable-admission-plugins", "StorageObjectInUseProtection") // not ServiceAccount: somebody makes the accounts
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -29,21 +28,6 @@ var programs = sync.OnceValues(func() (string, error) {
 	}
 	return strings.TrimSpace(string(out)), nil
 })
-
-// buildCalfed builds the program with the race detector, as the tests are, save for measuring.
-func (c *Cluster) buildCalfed() (string, error) {
-	root, err := moduleDir("github.com/calfed/calfed")
-	if err != nil {
-		return "", err
-	}
-	binary := c.path("calfed")
-	cmd := exec.Command("go", "build", "-race="+strconv.FormatBool(!c.opt.Measuring), "-o", binary, "./cmd/calfed")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: go build ./cmd/calfed: %w: %s", errHopeless, err, out)
-	}
-	return binary, nil
-}
 
 // moduleDir returns the folder of a module that our go.mod names.
 func moduleDir(module string) (string, error) {
