@@ -32,10 +32,9 @@ const (
 	keySoon        = time.Second      // until a write is looked for that no watch has told of
 )
 
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys,verbs=get;list;watch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys,verbs=list;watch
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys/status,verbs=patch
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys/finalizers,verbs=update
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains,verbs=get;list;watch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -48,6 +47,7 @@ type dkimKeys struct {
 	rounds    *rounds.Rounds
 	pace      *rounds.Pace
 	making    chan struct{} // one key is made at a time: large ones cost seconds of a core
+	makers    sync.Map      // namespaces in which one is being made, or is next: the others of a namespace come again
 	made      sync.Map      // DKIMKey to the name of the Secret made last, until the cache has it
 }
 

@@ -20,10 +20,15 @@ import (
 	"github.com/calfed/calfed/controllers/keylife"
 )
 
-// do makes the one write of a step.
+// do makes the one write of a step; none, when another key of the namespace is being made. Who wants thousands of large keys keeps
+// one worker busy, not all of them.
 func (r *dkimKeys) do(ctx context.Context, key *v1alpha1.DKIMKey, step keylife.Step, secrets []corev1.Secret) error {
 	name := client.ObjectKeyFromObject(key)
 	if step.Do == keylife.Make {
+		if _, busy := r.makers.LoadOrStore(key.Namespace, true); busy {
+			return nil
+		}
+		defer r.makers.Delete(key.Namespace)
 		private, err := r.makePrivate(ctx, step.Key.Algorithm)
 		if err != nil {
 			return err

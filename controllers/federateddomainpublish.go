@@ -75,8 +75,9 @@ func (r *federatedDomains) change(ctx context.Context, d *v1alpha1.FederatedDoma
 	return p.Publish(ctx, want, ours)
 }
 
-// undisputed are the records of ours that no other FederatedDomain wrote, too: that happens with the keys of a parent domain. Who was
-// there first may change such a record; who goes does not take it along.
+// undisputed are the records of ours that no other FederatedDomain of the namespace wrote, too: that happens with the keys of a parent
+// domain. Who was there first may change such a record; who goes does not take it along. What other namespaces say that they wrote
+// counts nothing: a stranger's would keep the owner from his own.
 func (r *federatedDomains) undisputed(ctx context.Context, d *v1alpha1.FederatedDomain, at *v1alpha1.PublishedRecords, want []records.Record) ([]v1alpha1.PublishedRecord, error) {
 	if !isUpdate(at) {
 		return at.Records, nil
@@ -84,7 +85,7 @@ func (r *federatedDomains) undisputed(ctx context.Context, d *v1alpha1.Federated
 	var out []v1alpha1.PublishedRecord
 	for _, rec := range at.Records {
 		var others v1alpha1.FederatedDomainList
-		if err := r.client.List(ctx, &others, client.MatchingFields{fieldPublished: claimOf(at, rec)}, client.UnsafeDisableDeepCopy); err != nil {
+		if err := r.client.List(ctx, &others, client.InNamespace(d.Namespace), client.MatchingFields{fieldPublished: claimOf(at, rec)}, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, err
 		}
 		wanted := slices.ContainsFunc(want, func(w records.Record) bool { return strings.EqualFold(w.Name, rec.Name) && w.Type == rec.Type })

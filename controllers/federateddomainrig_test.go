@@ -116,6 +116,7 @@ type domainRig struct {
 	client.Client
 	t         *testing.T
 	ns        string
+	other     string // a namespace of somebody else
 	board     *board.Board
 	clock     *testclock.FakeClock
 	primary   *primarytest.Server
@@ -128,7 +129,7 @@ func newDomainRig(t *testing.T) *domainRig {
 	t.Helper()
 	c := kubetest.Shared(t)
 	r := &domainRig{
-		Client: c.Client, t: t, ns: c.Namespace(t),
+		Client: c.Client, t: t, ns: c.Namespace(t), other: c.Namespace(t),
 		clock:   testclock.NewFakeClock(time.Now()),
 		primary: primarytest.New(t, primarytest.Options{Zones: rigZone, Keys: map[string]string{tsigName: tsigSecret}}),
 		prober:  &prober{report: probe.Report{Word: probe.Healthy}},
@@ -136,7 +137,7 @@ func newDomainRig(t *testing.T) *domainRig {
 	}
 	r.authority = &authority{servers: []string{r.primary.Addr()}}
 	opt := Options{
-		Namespaces: []string{r.ns}, Clock: r.clock, Authority: r.authority, Prober: r.prober,
+		Namespaces: []string{r.ns, r.other}, Clock: r.clock, Authority: r.authority, Prober: r.prober,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		},

@@ -97,7 +97,7 @@ func (c *compiler) settle(name string, claims []claim, serving string) []verdict
 	}
 	var all []contender
 	for _, one := range first {
-		if one.ours || one.strong && !one.leaves() {
+		if one.ours || one.strong {
 			all = append(all, one)
 		}
 	}
