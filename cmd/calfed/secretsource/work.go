@@ -83,7 +83,7 @@ func (s *Source) take(ctx context.Context, index *corev1.Secret) []refusal {
 	if c.uid == now.uid && serial <= now.serial {
 		switch {
 		case serial < now.serial:
-			return refusedFor(indexStale, serial, fmt.Errorf("serial %d is served", now.serial))
+			return refusedFor(indexStale, serial, fmt.Errorf("serial %d is served; where a backup was restored, this Secret is to be deleted while the operator is stopped", now.serial))
 		case sha256.Sum256(c.raw) != now.index:
 			return refusedFor(indexStale, serial, errors.New("another content of this serial is served"))
 		}
