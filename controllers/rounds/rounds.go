@@ -2,14 +2,13 @@
 // something is under way; and at once when asked. A Pace bounds what the looks may ask of the world.
 //
 // Where there are more things than can be looked at in a period, the period grows and everything keeps its turn: who has waited
-// longest is next. What is new, asked for or under way waits for none of them.
+// longest is next. What is new, asked for or under way waits for none of them. Namespaces take turns: who has thousands of things,
+// asks for looks all the time, or has looks that hang, keeps no other one waiting for long.
 //
 // It knows nothing of what is looked at.
 package rounds
 
 import (
-	"cmp"
-	"container/heap"
 	"context"
 	"hash/fnv"
 	"sync"
@@ -34,11 +33,11 @@ type Rounds struct {
 	cfg  Config
 	wake chan struct{}
 
-	mu    sync.Mutex
-	items map[types.NamespacedName]*item
-	soon  queue // what is new, asked for or under way: it goes first
-	rest  queue // what has its turn once in a period
-	count int
+	mu      sync.Mutex
+	items   map[types.NamespacedName]*item
+	waiting queue // until they are due
+	due     turns
+	count   int
 }
 
 // item is a thing that is looked at.
@@ -46,9 +45,10 @@ type item struct {
 	name   types.NamespacedName
 	spread float64 // 0 to 1, its own
 	due    time.Time
-	number int // in the order in which they came
-	soon   bool
-	place  int // in its queue, -1 while it is looked at
+	number int    // in the order in which they came
+	soon   bool   // it is new, asked for or under way: it goes before those that have their turn once in a period
+	in     *queue // nil while it is looked at
+	place  int    // in it
 	again  bool
 	gone   bool
 	tries  int // looks since it was settled
@@ -56,7 +56,7 @@ type item struct {
 
 // New makes Rounds.
 func New(cfg Config) *Rounds {
-	return &Rounds{cfg: cfg, wake: make(chan struct{}, 1), items: map[types.NamespacedName]*item{}}
+	return &Rounds{cfg: cfg, wake: make(chan struct{}, 1), items: map[types.NamespacedName]*item{}, due: newTurns(cfg.Workers)}
 }
 
 // Add has a thing looked at from now on: at once or, when waiting, at its moment within the next period. seed spreads the
@@ -75,11 +75,12 @@ func (r *Rounds) Add(name types.NamespacedName, seed string, waiting bool) bool 
 		i.due = i.due.Add(time.Duration(i.spread * float64(r.cfg.Period)))
 	}
 	r.items[name] = i
-	r.push(i)
+	r.waiting.add(i)
+	r.signal()
 	return true
 }
 
-// Now has a thing looked at before all that merely have their turn, and once more when it is being looked at.
+// Now has a thing looked at before all of its namespace, and once more when it is being looked at.
 func (r *Rounds) Now(name types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,13 +89,14 @@ func (r *Rounds) Now(name types.NamespacedName) {
 		return
 	}
 	i.tries = 0
-	if i.place < 0 {
+	if i.in == nil {
 		i.again = true
 		return
 	}
-	heap.Remove(r.queueOf(i), i.place)
+	i.leave()
 	i.due, i.soon = time.Time{}, true
-	r.push(i)
+	r.due.add(i)
+	r.signal()
 }
 
 // Remove has a thing looked at no more.
@@ -107,21 +109,12 @@ func (r *Rounds) Remove(name types.NamespacedName) {
 	}
 	i.gone = true
 	delete(r.items, name)
-	if i.place >= 0 {
-		heap.Remove(r.queueOf(i), i.place)
+	if i.in != nil {
+		i.leave()
 	}
 }
 
-func (r *Rounds) queueOf(i *item) *queue {
-	if i.soon {
-		return &r.soon
-	}
-	return &r.rest
-}
-
-// push puts a thing into its queue.
-func (r *Rounds) push(i *item) {
-	heap.Push(r.queueOf(i), i)
+func (r *Rounds) signal() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -174,23 +167,24 @@ func (r *Rounds) take() (*item, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	wait := r.cfg.Period
-	for _, q := range []*queue{&r.soon, &r.rest} {
-		if len(*q) == 0 {
-			continue
+	for now := r.cfg.Clock.Now(); len(r.waiting) > 0; {
+		i := r.waiting[0]
+		if until := i.due.Sub(now); until > 0 {
+			wait = min(wait, until)
+			break
 		}
-		until := (*q)[0].due.Sub(r.cfg.Clock.Now())
-		if until <= 0 {
-			return heap.Pop(q).(*item), 0
-		}
-		wait = min(wait, until)
+		i.leave()
+		r.due.add(i)
 	}
-	return nil, wait
+	return r.due.take(), wait
 }
 
 // done puts a thing back into the queue.
 func (r *Rounds) done(i *item, settled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.signal()
+	r.due.done(i)
 	if i.gone {
 		return
 	}
@@ -209,34 +203,5 @@ func (r *Rounds) done(i *item, settled bool) {
 	if i.again {
 		i.due, i.soon, i.again = time.Time{}, true, false
 	}
-	r.push(i)
-}
-
-// queue is a heap by due time.
-type queue []*item
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(a, b int) bool {
-	return cmp.Or(q[a].due.Compare(q[b].due), cmp.Compare(q[a].number, q[b].number)) < 0
-}
-func (q queue) Swap(a, b int) {
-	q[a], q[b] = q[b], q[a]
-	q[a].place, q[b].place = a, b
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	i := x.(*item)
-	i.place = len(*q)
-	*q = append(*q, i)
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	old := *q
-	i := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	i.place = -1
-	return i
+	r.waiting.add(i)
 }
