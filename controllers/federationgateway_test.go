@@ -258,7 +258,7 @@ func (r *gatewayRig) deployment(t *testing.T) *appsv1.Deployment {
 }
 
 // objects are the metadata of all that infra may make in the namespace, and of its Secrets, by kind and name.
-func (r *gatewayRig) objects(t *testing.T) map[string]*metav1.PartialObjectMetadata {
+func (r *gatewayRig) objects(t testing.TB) map[string]*metav1.PartialObjectMetadata {
 	t.Helper()
 	always, optional := infra.Kinds()
 	out := map[string]*metav1.PartialObjectMetadata{}
@@ -281,7 +281,7 @@ func (r *gatewayRig) objects(t *testing.T) map[string]*metav1.PartialObjectMetad
 }
 
 // made are the names of the objects that are there.
-func (r *gatewayRig) made(t *testing.T) []string {
+func (r *gatewayRig) made(t testing.TB) []string {
 	t.Helper()
 	var out []string
 	for name := range r.objects(t) {

@@ -42,14 +42,14 @@ const (
 // world is a namespace with the resources of a gateway, named edge.
 type world struct {
 	client.Client
-	t       *testing.T
+	t       testing.TB
 	cluster *kubetest.Cluster
 	ns      string
 	ca      *catest.CA
 	newest  []byte // the newest certificate
 }
 
-func newWorld(t *testing.T, c *kubetest.Cluster) *world {
+func newWorld(t testing.TB, c *kubetest.Cluster) *world {
 	t.Helper()
 	ca, err := catest.New()
 	if err != nil {
@@ -121,7 +121,7 @@ func (w *world) plainDomain(domain string) *v1alpha1.FederatedDomain {
 	}
 }
 
-func privateKey(t *testing.T) []byte {
+func privateKey(t testing.TB) []byte {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -149,7 +149,7 @@ func (w *world) operator(opt Options) *operator {
 }
 
 // startOperator runs a manager with some of the reconcilers until the end of the test, or until it is stopped.
-func startOperator(t *testing.T, cfg *rest.Config, opt Options, setups ...func(manager.Manager, *deps) error) *operator {
+func startOperator(t testing.TB, cfg *rest.Config, opt Options, setups ...func(manager.Manager, *deps) error) *operator {
 	t.Helper()
 	mo, err := ManagerOptions(opt)
 	if err != nil {
@@ -193,7 +193,7 @@ func startOperator(t *testing.T, cfg *rest.Config, opt Options, setups ...func(m
 }
 
 // eventually waits until ok returns "", which otherwise says what is wrong.
-func eventually(t *testing.T, within time.Duration, ok func(ctx context.Context) string) {
+func eventually(t testing.TB, within time.Duration, ok func(ctx context.Context) string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
