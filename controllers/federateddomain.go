@@ -35,11 +35,10 @@ const (
 
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains/status,verbs=patch
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federateddomains/finalizers,verbs=update
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys,verbs=get;list;watch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=dkimkeys,verbs=list;watch
 // +kubebuilder:rbac:groups=externaldns.k8s.io,resources=dnsendpoints,verbs=get;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // federatedDomains says in the status of each FederatedDomain what became of it. A reconcile asks nobody outside the cluster: what

@@ -18,7 +18,7 @@ import (
 // policyWorkers write the status of that many policies at once: a wide change concerns thousands.
 const policyWorkers = 4
 
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=peerpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=peerpolicies,verbs=list;watch
 // +kubebuilder:rbac:groups=federation.calfed.dev,resources=peerpolicies/status,verbs=patch
 
 // peerPolicies says in the status of each PeerPolicy what became of it. It decides nothing.

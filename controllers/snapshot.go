@@ -23,9 +23,9 @@ import (
 	"github.com/calfed/calfed/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federationgateways;federateddomains;dkimkeys;peerpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=federation.calfed.dev,resources=federationgateways;federateddomains;dkimkeys;peerpolicies,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;update;delete
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
 // snapshots compiles gateways, writes what pods serve and posts on the board what became of each object. One worker at a time
 // is at a gateway.

@@ -25,7 +25,7 @@ import (
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 
 // snapshotPods asks the pods of gateways what they serve.
 type snapshotPods struct{ *snapshots }

@@ -5,9 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,50 +15,19 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/yaml"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
 	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/kubetest"
+	"github.com/calfed/calfed/controllers/publish/primarytest"
 	"github.com/calfed/calfed/gateway/probe"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
-
-const account = "calfed-manager"
-
-// asManager gives a ServiceAccount exactly the rules that are generated from the code, and returns who it is.
-func asManager(t *testing.T, c *kubetest.Cluster, namespace string) (*rest.Config, rbacv1.ClusterRole) {
-	t.Helper()
-	text, err := os.ReadFile("../config/rbac/role.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(text, &role); err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range []client.Object{
-		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}},
-		role.DeepCopy(),
-		&rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account}},
-		},
-	} {
-		if err := c.Client.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return c.As(t, namespace, account), role
-}
 
 // everybody sets up all reconcilers.
 func everybody(mgr manager.Manager, d *deps) error {
@@ -97,8 +66,10 @@ func TestStory(t *testing.T) {
 	config, role := asManager(t, c, system)
 	kubelet := c.Kubelet(t, w.ns)
 	var deposed atomic.Bool
+	primary := primarytest.New(t, primarytest.Options{Zones: rigZone, Keys: map[string]string{tsigName: tsigSecret}})
 	opt := Options{
-		Image: "registry.example.org/calfed:test", Prober: &prober{report: probe.Report{Word: probe.Healthy}}, Authority: &authority{},
+		Image: "registry.example.org/calfed:test", Prober: &prober{report: probe.Report{Word: probe.Healthy}},
+		Authority: &authority{servers: []string{primary.Addr()}}, Dial: new(net.Dialer).DialContext,
 		APIServer: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443")},
 		Leading: func(context.Context) error {
 			if deposed.Load() {
@@ -183,6 +154,12 @@ func TestStory(t *testing.T) {
 	edit(w, d, func(d *v1alpha1.FederatedDomain) { d.Spec.Backend.ISchedule.URL = "https://fourth.example.org/" })
 	w.status(d, ofDomain, v1alpha1.ConditionProgrammed, metav1.ConditionTrue)
 
+	t.Log("what not everybody has comes and goes")
+	other := newWorld(t, c) // its pods nobody runs
+	other.objectsOfNeighbours()
+	other.endpointsForExternalDNS()
+	other.updatesOfNameServers(primary)
+
 	t.Log("all goes")
 	w.delete(d)
 	w.serves(patience)
@@ -256,69 +233,4 @@ func (w *world) poison(domain string) {
 		w.t.Fatal(err)
 	}
 	edit(w, &corev1.Secret{ObjectMeta: w.meta(snapshot.IndexName("edge"))}, func(s *corev1.Secret) { s.Data[snapshot.IndexKey] = encoded })
-}
-
-// right is what a rule allows, and what a request needs.
-type right struct{ group, resource, verb string }
-
-func (r right) String() string { return r.verb + " " + r.resource + "." + r.group }
-
-// unused are rights that the story does not come to, and why they are there.
-func unused(r right) string {
-	switch {
-	case slices.Contains([]string{"gateway.networking.k8s.io", "cert-manager.io", "monitoring.coreos.com", "externaldns.k8s.io"}, r.group):
-		return "neighbours' kinds: their tests use them as administrator"
-	case r.group == "policy" || r.group == "autoscaling":
-		return "deleted when the number of pods changes, patched when they do"
-	case r.verb == "get" || r.verb == "list" || r.verb == "watch":
-		return "reading comes as one: the cache of a kind lists and watches, a look past it gets"
-	case r.group == "events.k8s.io":
-		return "an Event comes when something happens; the same again is a patch"
-	case r.verb == "create":
-		return "an apply that creates needs it, and the audit log has that as patch"
-	case r == right{"", "secrets", "patch"} || r.resource == "dkimkeys" || r.resource == "dkimkeys/status" || strings.HasSuffix(r.resource, "/finalizers") || r.verb == "patch" && r.resource == "federateddomains":
-		return "keys, records and finalizers have tests of their own"
-	}
-	return ""
-}
-
-// checkRules holds what was asked against what is allowed.
-func checkRules(t *testing.T, role rbacv1.ClusterRole, requests []kubetest.Request, user string) {
-	t.Helper()
-	allowed := map[right]bool{}
-	for _, rule := range role.Rules {
-		for _, group := range rule.APIGroups {
-			for _, resource := range rule.Resources {
-				for _, verb := range rule.Verbs {
-					if slices.Contains([]string{group, resource, verb}, "*") {
-						t.Errorf("a rule with a wildcard: %v", rule)
-					}
-					allowed[right{group, resource, verb}] = true
-				}
-			}
-		}
-	}
-	used := map[right]bool{}
-	for _, r := range requests {
-		if r.User != user {
-			continue
-		}
-		resource := r.Resource
-		if r.Subresource != "" {
-			resource += "/" + r.Subresource
-		}
-		need := right{r.Group, resource, r.Verb}
-		used[need] = true
-		if !allowed[need] {
-			t.Errorf("asked for without a rule: %s (%s/%s)", need, r.Namespace, r.Name)
-		}
-	}
-	if len(used) == 0 {
-		t.Fatalf("no request of %s in the audit log", user)
-	}
-	for r := range allowed {
-		if !used[r] && unused(r) == "" {
-			t.Errorf("a rule that nothing uses: %s", r)
-		}
-	}
 }

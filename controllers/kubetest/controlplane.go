@@ -110,6 +110,7 @@ func (c *Cluster) configureAPIServer() (err error) {
 			return err
 		}
 		args.Set("audit-policy-file", c.path("audit-policy.yaml")).Set("audit-log-path", c.path("audit.log"))
+		args.Set("feature-gates", "WatchList=false") // as of old: informers list, and then watch
 	}
 	return nil
 }
