@@ -350,14 +350,14 @@ func TestTheAnnotationAsksAtOnce(t *testing.T) {
 	r.serve(d)
 	r.becomes(d, "Discoverable", isTrue, "Discoverable")
 	r.isReady(d)
-	before := r.prober.probes()
+	asked, probes := r.authority.lookUps(), r.prober.probes()
 	r.edit(d, func() {
 		d.Annotations = map[string]string{v1alpha1.AnnotationProbe: "now", v1alpha1.AnnotationResetBackoff: strings.Repeat("ü", 300)}
 	})
 	r.untilIn(20*time.Millisecond, "the echo", func(ctx context.Context) bool {
 		return r.Get(ctx, client.ObjectKeyFromObject(d), d) == nil && d.Status.ProbeRequestedAt == "now" && d.Status.ResetBackoffRequestedAt == strings.Repeat("ü", 256)
 	})
-	if r.prober.probes() <= before {
-		t.Error("nothing was probed")
+	if n, p := r.authority.lookUps()-asked, r.prober.probes()-probes; n != len(d.Status.Records) || p != 1 {
+		t.Errorf("%d look-ups for %d records, and %d probes: publish/README.md counts on one each", n, len(d.Status.Records), p)
 	}
 }
