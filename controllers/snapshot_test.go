@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,10 +163,15 @@ func TestUnchangedOutputWritesNothing(t *testing.T) {
 	}
 }
 
-// More than a fifth of the domains go only when a person confirms it; meanwhile all other changes go out.
+// More than a fifth of the domains go only when a person confirms it; meanwhile all other changes go out, also to domains and
+// policies that lie beside those that wait.
 func TestMassRemovalWaits(t *testing.T) {
 	w := newWorld(t, kubetest.Shared(t))
 	domains := w.plainDomains(20)
+	policy := &v1alpha1.PeerPolicy{ObjectMeta: w.meta("all"), Spec: v1alpha1.PeerPolicySpec{
+		Peers: []v1alpha1.DomainPattern{"partner.example"}, Action: v1alpha1.ActionAllow, Inbound: &v1alpha1.Inbound{Rate: "1/s"},
+	}}
+	w.make(policy)
 	o := w.operator(Options{})
 	w.serves(patience, domains...)
 	o.stop() // so that all goes at once
@@ -184,13 +190,39 @@ func TestMassRemovalWaits(t *testing.T) {
 	if len(post.Held) != 8 || post.HeldToken == "" {
 		t.Errorf("held: %v, token %q", post.Held, post.HeldToken)
 	}
-	heldShard := false
-	for _, d := range domains[:8] {
-		heldShard = heldShard || snapshot.ShardOf(d) == snapshot.ShardOf("new.example.org")
-	}
-	if !heldShard {
-		w.serves(patience, append(domains, "new.example.org")...)
-	}
+	w.serves(patience, slices.Concat(domains, []string{"new.example.org"})...)
+	beside := besideOf(domains[0])
+	w.make(w.plainDomain(beside))
+	w.serves(patience, slices.Concat(domains, []string{"new.example.org", beside})...)
+	edit(w, policy, func(p *v1alpha1.PeerPolicy) { p.Spec.Inbound.Rate = "2/s" })
+	w.waitServed(patience, func(s *snapshot.Snapshot) string {
+		rates := map[string]float64{}
+		for _, p := range s.Policies {
+			rates[p.ID] = p.Inbound.Rate
+		}
+		for _, d := range s.Domains {
+			want := 2.
+			if d.Name == domains[0] {
+				want = 1
+			}
+			if d.Name != beside && d.Name != domains[0] {
+				continue
+			}
+			if len(d.Policies) != 1 || rates[d.Policies[0]] != want {
+				return fmt.Sprintf("%s: policies %v with rates %v", d.Name, d.Policies, rates)
+			}
+		}
+		return ""
+	})
+	edit(w, w.plainDomain(beside), func(d *v1alpha1.FederatedDomain) { d.Spec.Backend.ISchedule.URL = "https://beside.example.org/" })
+	w.waitServed(patience, func(s *snapshot.Snapshot) string {
+		if !slices.ContainsFunc(s.Domains, func(d snapshot.Domain) bool {
+			return d.Name == beside && d.Backend.ISchedule.URL == "https://beside.example.org/"
+		}) {
+			return "the edit beside a domain that waits did not go out"
+		}
+		return ""
+	})
 
 	annotate := func(token string) {
 		edit(w, &v1alpha1.FederationGateway{ObjectMeta: w.meta("edge")}, func(g *v1alpha1.FederationGateway) {
@@ -211,13 +243,22 @@ func TestMassRemovalWaits(t *testing.T) {
 		t.Errorf("another value confirmed: held %v", post.Held)
 	}
 	annotate(post.HeldToken)
-	w.serves(changeTime, append(domains[8:], "new.example.org")...)
+	w.serves(changeTime, slices.Concat(domains[8:], []string{"new.example.org", beside})...)
 	w.gateway(o, patience, func(p board.Gateway) string {
 		if len(p.Held) > 0 || p.Confirmed != post.HeldToken {
 			return fmt.Sprintf("held %v, confirmed %q", p.Held, p.Confirmed)
 		}
 		return ""
 	})
+}
+
+// besideOf is another domain that lies in the shard of this one.
+func besideOf(domain string) string {
+	for i := 0; ; i++ {
+		if other := fmt.Sprintf("beside%d.example.net", i); snapshot.ShardOf(other) == snapshot.ShardOf(domain) {
+			return other
+		}
+	}
 }
 
 // What cannot be read leaves the last state; what is missing or bad is named at the object that refers to it.

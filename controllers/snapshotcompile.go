@@ -162,9 +162,9 @@ func (r *snapshots) namespaces(ctx context.Context, gw *v1alpha1.FederationGatew
 	return out, nil
 }
 
-// compilePart compiles and encodes a part as it would be written with the serial.
-func compilePart(settings *compile.Shared, gateway types.NamespacedName, in *partInput, serial uint64) (*part, error) {
-	p := &part{compiled: compile.CompileDomains(settings, in.Input)}
+// compileWhole is compilePart without pressing anybody.
+func compileWhole(settings *compile.Shared, gateway types.NamespacedName, in *partInput, serial uint64) (*part, error) {
+	p := &part{compiled: compile.CompileDomains(settings, in.Input), excess: in.Excess}
 	p.shard = snapshot.Shard{Number: in.number, Domains: p.compiled.Domains, Policies: p.compiled.Policies}
 	p.domains = domainStates(gateway, in, &p.compiled)
 	for i := range in.Policies {

@@ -32,6 +32,7 @@ type gatewayState struct {
 	foreign bool    // somebody else wrote: are we still to?
 	history history // of what pods may serve
 	held    held
+	kept    map[int]string // shards with domains on hold: what they were made of last
 
 	pods  podSet
 	asked bool // all pods were, once
@@ -80,6 +81,7 @@ type part struct {
 	compiled compile.Part
 	shard    snapshot.Shard // to write; no domains: there shall be none
 	tooLarge bool
+	excess   map[string]bool        // FederatedDomains, by namespace/name, that it has no room for
 	encoded  []byte                 // nil: encode again
 	policies []policyRef            // that were compiled for it
 	used     []types.NamespacedName // keys that its domains name
@@ -90,17 +92,6 @@ type part struct {
 type policyRef struct {
 	types.NamespacedName
 	generation int64
-}
-
-// hashes are those of the domains that are in it, by name.
-func (p *part) hashes() map[string]string {
-	out := make(map[string]string, len(p.shard.Domains))
-	for _, d := range p.domains {
-		if d.hash != "" {
-			out[d.domain] = d.hash
-		}
-	}
-	return out
 }
 
 // domainState is what became of one FederatedDomain.

@@ -132,14 +132,17 @@ func (s *stored) readIndex(ctx context.Context, c client.Reader, gateway types.N
 }
 
 func readShard(secret *corev1.Secret, number int) *storedShard {
-	out := &storedShard{resourceVersion: secret.ResourceVersion}
-	sh, err := snapshot.DecodeShard(secret.Data[snapshot.ShardKey])
-	if err != nil || sh.Number != number {
-		return out
+	out := &storedShard{}
+	if sh, err := snapshot.DecodeShard(secret.Data[snapshot.ShardKey]); err == nil && sh.Number == number {
+		out = storedOf(sh)
 	}
-	out.serial, out.sha = sh.Serial, sh.SHA256
+	out.resourceVersion = secret.ResourceVersion
+	return out
+}
+
+func storedOf(sh *snapshot.Shard) *storedShard {
+	out := &storedShard{serial: sh.Serial, sha: sh.SHA256, domains: make(map[string]string, len(sh.Domains)), sources: make(map[string]string, len(sh.Domains))}
 	policies := hashPolicies(sh.Policies)
-	out.domains, out.sources = make(map[string]string, len(sh.Domains)), make(map[string]string, len(sh.Domains))
 	for i := range sh.Domains {
 		d := &sh.Domains[i]
 		out.domains[d.Name], out.sources[d.Name] = hashDomain(d, policies), d.Source

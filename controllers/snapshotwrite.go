@@ -40,8 +40,11 @@ func (r *snapshots) write(ctx context.Context, st *gatewayState, gw *v1alpha1.Fe
 	if !st.settings.OK || !gw.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	w := &snapshotWriter{snapshots: r, st: st, gw: gw, serial: st.stored.next()}
+	w := &snapshotWriter{snapshots: r, st: st, gw: gw, serial: st.stored.next(), merged: map[int]*part{}}
 	st.problem = st.tooLarge()
+	if err := w.keepHeld(ctx); err != nil {
+		return err
+	}
 	if !w.anything() {
 		return nil
 	}
@@ -80,6 +83,7 @@ type snapshotWriter struct {
 	st     *gatewayState
 	gw     *v1alpha1.FederationGateway
 	serial uint64
+	merged map[int]*part // shards with domains on hold
 
 	mu      sync.Mutex
 	refused []error
@@ -88,8 +92,11 @@ type snapshotWriter struct {
 // wanted is the part of a shard when it has to be written.
 func (w *snapshotWriter) wanted(number int) *part {
 	p, old := w.st.parts[number], w.st.stored.shards[number]
+	if w.st.held.keeps(number) {
+		p = w.merged[number]
+	}
 	switch {
-	case p == nil || len(p.shard.Domains) == 0 || p.tooLarge || w.st.held.keeps(number):
+	case p == nil || len(p.shard.Domains) == 0 || p.tooLarge:
 		return nil
 	case old != nil && old.sha == p.shard.SHA256:
 		return nil
@@ -175,11 +182,8 @@ func (w *snapshotWriter) shard(ctx context.Context, number int, p *part) error {
 	if err := w.put(ctx, secret); err != nil {
 		return err
 	}
-	sources := make(map[string]string, len(p.shard.Domains))
-	for i := range p.shard.Domains {
-		sources[p.shard.Domains[i].Name] = p.shard.Domains[i].Source
-	}
-	sh := &storedShard{resourceVersion: secret.ResourceVersion, serial: w.serial, sha: p.shard.SHA256, domains: p.hashes(), sources: sources}
+	sh := storedOf(&p.shard)
+	sh.resourceVersion = secret.ResourceVersion
 	p.encoded = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,4 +95,52 @@ func TestAStrangerHasNoPartInRecords(t *testing.T) {
 	}
 	r.delete(stranger)
 	r.isGone(stranger)
+}
+
+// Who fills a shard with certificates is left out of it, and the domains of others that lie there change as ever.
+func TestWhoFillsAShardIsLeftOut(t *testing.T) {
+	w := newWorld(t, kubetest.Shared(t))
+	greedy, modest := w.cluster.Namespace(t), w.cluster.Namespace(t)
+	edit(w, &v1alpha1.FederationGateway{ObjectMeta: w.meta("edge")}, func(g *v1alpha1.FederationGateway) {
+		g.Spec.AllowedDomains = []v1alpha1.AllowedDomains{{From: v1alpha1.FromAll, BackendHosts: []v1alpha1.HostPattern{"*"}, Proof: v1alpha1.ProofNotRequired}}
+	})
+	attached := func(namespace, domain string) *v1alpha1.FederatedDomain {
+		d := w.plainDomain(domain)
+		d.Namespace, d.Spec.GatewayRef.Namespace = namespace, w.ns
+		return d
+	}
+	theirs, ours := "example.org", besideOf("example.org")
+	w.make(attached(greedy, theirs), attached(modest, ours))
+	o := w.operator(Options{Namespaces: []string{w.ns, greedy, modest}})
+	w.serves(patience, theirs, ours)
+
+	bundle := w.bundle(1000)
+	for i := range 5 {
+		at := metav1.ObjectMeta{Namespace: greedy, Name: fmt.Sprint("bundle-", i)}
+		w.make(&corev1.Secret{ObjectMeta: at, Data: map[string][]byte{"ca.crt": bundle}})
+		w.make(&v1alpha1.PeerPolicy{ObjectMeta: at, Spec: v1alpha1.PeerPolicySpec{
+			Peers: []v1alpha1.DomainPattern{v1alpha1.DomainPattern(at.Name + ".example")}, Action: v1alpha1.ActionAllow,
+			Outbound: &v1alpha1.Outbound{CABundleRef: &v1alpha1.BundleRef{Kind: v1alpha1.BundleSecret, Name: at.Name, Key: "ca.crt"}},
+		}})
+	}
+	w.serves(patience, ours)
+	eventually(t, patience, func(context.Context) string {
+		post, _ := o.board.Domains.Get(client.ObjectKey{Namespace: greedy, Name: "example-org"})
+		if post.Compiled != nil || !strings.Contains(findingsOf(post), v1alpha1.ReasonTooLarge) {
+			return "told: " + findingsOf(post)
+		}
+		return ""
+	})
+	edit(w, attached(modest, ours), func(d *v1alpha1.FederatedDomain) { d.Spec.Backend.ISchedule.URL = "https://other.example.org/" })
+	w.waitServed(patience, func(s *snapshot.Snapshot) string {
+		if len(s.Domains) != 1 || s.Domains[0].Backend.ISchedule.URL != "https://other.example.org/" {
+			return "the edit is not served"
+		}
+		return ""
+	})
+	w.gateway(o, patience, func(p board.Gateway) string { return p.Problem })
+	for i := range 4 {
+		w.delete(&v1alpha1.PeerPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: greedy, Name: fmt.Sprint("bundle-", i)}})
+	}
+	w.serves(patience, theirs, ours)
 }

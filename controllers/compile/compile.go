@@ -66,6 +66,8 @@ type Input struct {
 	// Serving says for which FederatedDomain (namespace/name) a domain is in the newest snapshot of the gateway: it keeps the
 	// name before those that have no better right to it. Domains that are not in it are served for nobody yet.
 	Serving map[string]string
+	// Excess are FederatedDomains (namespace/name) that there is no room for: they are left out, and keep their names.
+	Excess map[string]bool
 }
 
 // Object names an object of any kind.

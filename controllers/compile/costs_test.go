@@ -75,7 +75,7 @@ func TestPoliciesThatCoverADomainAreBounded(t *testing.T) {
 func TestCertificatesThatANamespaceNamesAreBounded(t *testing.T) {
 	t.Parallel()
 	const bundles = 8 // that there is room for
-	bundle := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "tenant-a", Name: "ca"}, Data: map[string]string{"ca.crt": largeBundle(t, 2<<20/bundles)}}
+	bundle := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "tenant-a", Name: "ca"}, Data: map[string]string{"ca.crt": largeBundle(t, 4<<20/bundles)}}
 	ref := v1alpha1.BundleRef{Kind: v1alpha1.BundleConfigMap, Name: "ca", Key: "ca.crt"}
 	in := greedy(t, 400, func(_ int, p *v1alpha1.PeerPolicy) { p.Spec.Outbound = &v1alpha1.Outbound{CABundleRef: &ref} })
 	slices.Reverse(in.Policies)

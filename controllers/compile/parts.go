@@ -99,6 +99,10 @@ func (c *compiler) compile(in *Input, home string) Part {
 				verdict.at.error(v1alpha1.ReasonTooLarge, "more than %d PeerPolicies of the namespace cover %s: let fewer of them name more peers each", maxCovering, name)
 				ok = false
 			}
+			if in.Excess[verdict.meta.id()] {
+				verdict.at.error(v1alpha1.ReasonTooLarge, "the gateway's configuration has no room for %s beside the domains of others: let its policies name fewer peers and smaller certificate bundles", name)
+				ok = false
+			}
 			switch {
 			case !ok || verdict.barred:
 			case verdict.unproven:

@@ -134,7 +134,7 @@ func (c *compiler) bundle(at spot, ref v1alpha1.BundleRef) []byte {
 
 // maxCertificates bounds the certificates, in octets, that the objects of one namespace bring into a part: more never fits a Secret,
 // and a bundle that a thousand policies name would be parsed and written a thousand times.
-const maxCertificates = 2 << 20
+const maxCertificates = 4 << 20
 
 // room says whether there is room for so many octets of certificates.
 func (c *compiler) room(at spot, octets int) bool {

@@ -17,6 +17,27 @@ const (
 // ErrTooLarge means that a part of a snapshot does not fit into a Secret.
 var ErrTooLarge = errors.New("part of the snapshot too large")
 
+// Size is the share that v takes of a part of a snapshot, packed or unpacked, whichever is more: 1 fills it.
+func Size(v any) float64 {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return 0 // encoding it fails, too
+	}
+	var packed counter
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(plain); err != nil || z.Close() != nil {
+		return 0 // a counter takes everything
+	}
+	return max(float64(packed)/maxPacked, float64(len(plain))/maxUnpacked)
+}
+
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
 // pack writes v as gzipped JSON. The header of the gzip holds no time and no name: equal values, equal bytes.
 func pack(v any) ([]byte, error) {
 	plain, err := json.Marshal(v)
