@@ -30,10 +30,6 @@ import (
 func TestOperatorWorksWithTheRightsOfTheChart(t *testing.T) {
 	t.Parallel()
 	c := kubetest.Shared(t)
-	program := filepath.Join(t.TempDir(), "calfed")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/calfed").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	for i, mode := range []string{"all namespaces", "single namespaces"} {
 		t.Run(mode, func(t *testing.T) {
 			system, watched := c.Namespace(t), c.Namespace(t)
@@ -46,7 +42,7 @@ func TestOperatorWorksWithTheRightsOfTheChart(t *testing.T) {
 
 			host := fmt.Sprintf("127.%d.%d.%d", 88+i, os.Getpid()>>8&255, os.Getpid()&255) // no other process has it
 			var seen string                                                                // of the resources
-			log := startOperator(t, c, program, system, host, manifest)
+			log := startOperator(t, c, system, host, manifest)
 			defer func() {
 				if t.Failed() {
 					t.Log(seen, log)
@@ -70,7 +66,7 @@ func TestOperatorWorksWithTheRightsOfTheChart(t *testing.T) {
 }
 
 // startOperator runs the program with the arguments of the manifest's Deployment as its ServiceAccount, until the test ends.
-func startOperator(t *testing.T, c *kubetest.Cluster, program, namespace, host, manifest string) *output {
+func startOperator(t *testing.T, c *kubetest.Cluster, namespace, host, manifest string) *output {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	var d appsv1.Deployment
@@ -85,7 +81,7 @@ func startOperator(t *testing.T, c *kubetest.Cluster, program, namespace, host, 
 		args = append(args, strings.Replace(arg, "-addr=:", "-addr="+host+":", 1))
 	}
 	log := &output{}
-	cmd := exec.Command(program, append(args, "--kubeconfig="+kubeconfig)...)
+	cmd := exec.Command(c.Calfed(t), append(args, "--kubeconfig="+kubeconfig)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -49,7 +49,7 @@ func (w *world) status(o client.Object, conditions func() []metav1.Condition, ki
 		}
 		c := apimeta.FindStatusCondition(conditions(), kind)
 		if c == nil || c.Status != want || c.ObservedGeneration != o.GetGeneration() {
-			return fmt.Sprintf("%s of %s %s, want %s: %+v", kind, o.GetName(), want, want, conditions())
+			return fmt.Sprintf("%s of %s is not %s: %+v", kind, o.GetName(), want, conditions())
 		}
 		got = *c
 		return ""
