@@ -59,6 +59,14 @@ type AllowedDomains struct {
 	// +kubebuilder:validation:MaxItems=64
 	BackendHosts []HostPattern `json:"backendHosts,omitempty"`
 
+	// DelegatedZones are the zones below which external-dns may write for domains of other namespaces (publish.delegated.zone of type
+	// ExternalDNS): it has rights that tenants have not. Absent means none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	DelegatedZones []DomainName `json:"delegatedZones,omitempty"`
+
 	// Proof of ownership, by a TXT record that the FederatedDomain's status shows. Absent means Required, and NotRequired for
 	// the gateway's own namespace.
 	// +optional

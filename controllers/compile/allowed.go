@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/gateway/cua"
 	"github.com/calfed/calfed/gateway/snapshot"
 )
 
@@ -17,6 +18,7 @@ type allowance struct {
 	selector labels.Selector
 	domains  []string // patterns; nil = any
 	hosts    *hosts   // nil = not said
+	zones    []string // that records of other namespaces' domains may be written below
 	proof    v1alpha1.ProofRequirement
 }
 
@@ -47,6 +49,13 @@ func compileAllowed(at spot, list []v1alpha1.AllowedDomains) []allowance {
 		}
 		if len(entry.BackendHosts) > 0 {
 			one.hosts = compileHosts(at.to("backendHosts"), entry.BackendHosts)
+		}
+		for j, z := range entry.DelegatedZones {
+			zone, err := cua.Domain(string(z))
+			if err != nil {
+				at.to("delegatedZones").index(j).error(v1alpha1.ReasonInvalidValue, "%q is no domain name", z)
+			}
+			one.zones = append(one.zones, zone)
 		}
 		out = append(out, one)
 	}
@@ -164,6 +173,13 @@ func (c *compiler) endpointHost(at spot, host string) {
 	if host != "" && !home && len(letIn) > 0 && !slices.ContainsFunc(letIn, func(a allowance) bool { return a.takes(host, home) }) {
 		at.error(v1alpha1.ReasonEgressDenied, "%s", c.hostRefusal(c.namespace, host, letIn))
 	}
+}
+
+// writesBelow says whether a domain of the namespace may have its records written below a zone with external-dns's rights. No zone within
+// another does: its names could be those of somebody else's domain below the other.
+func (c *compiler) writesBelow(zone, name string) bool {
+	return c.trustOwners || c.namespace == c.gateway.namespace ||
+		slices.ContainsFunc(c.letIn(c.namespace), func(a allowance) bool { return a.covers(name) && slices.Contains(a.zones, zone) })
 }
 
 // hostRefusal says that the gateway leads no connections of a namespace to a host.

@@ -302,3 +302,45 @@ func TestATenantsKeySpeaksForItsOwnDomainOnly(t *testing.T) {
 		})
 	}
 }
+
+// external-dns has rights on zones that a tenant has not: only where the gateway says so are records written below a zone for it.
+func TestATenantsRecordsAreWrittenBelowNamedZonesOnly(t *testing.T) {
+	t.Parallel()
+	externalDNS := func(zone v1alpha1.DomainName) *v1alpha1.Publish {
+		return &v1alpha1.Publish{Type: v1alpha1.PublishExternalDNS, Delegated: &v1alpha1.Delegated{Zone: zone}}
+	}
+	byUpdate := externalDNS("anybody.example")
+	byUpdate.Type, byUpdate.RFC2136 = v1alpha1.PublishRFC2136, &v1alpha1.RFC2136{Server: "ns1.anybody.example"}
+	for name, tc := range map[string]struct {
+		id      string
+		zones   []v1alpha1.DomainName
+		publish *v1alpha1.Publish
+		refused bool
+	}{
+		"none is named":                     {id: "tenant-a/x", publish: externalDNS("dns.operator.example"), refused: true},
+		"it is named":                       {id: "tenant-a/x", zones: []v1alpha1.DomainName{"dns.operator.example"}, publish: externalDNS("dns.operator.example")},
+		"one above it is":                   {id: "tenant-a/x", zones: []v1alpha1.DomainName{"operator.example"}, publish: externalDNS("dns.operator.example"), refused: true},
+		"one below it is":                   {id: "tenant-a/x", zones: []v1alpha1.DomainName{"dns.operator.example"}, publish: externalDNS("operator.example"), refused: true},
+		"the domain's own names":            {id: "tenant-a/x", publish: &v1alpha1.Publish{Type: v1alpha1.PublishExternalDNS}},
+		"with a TSIG key of the tenant":     {id: "tenant-a/x", publish: byUpdate},
+		"none, in the gateway's namespace":  {id: "default/x", publish: externalDNS("dns.operator.example")},
+		"named for another entry's domains": {id: "tenant-b/x", zones: []v1alpha1.DomainName{"dns.operator.example"}, publish: externalDNS("dns.operator.example"), refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := minimalGateway(t)
+			in.Gateway.Spec.AllowedDomains = []v1alpha1.AllowedDomains{
+				{From: v1alpha1.FromSame},
+				{From: v1alpha1.FromSelector, Selector: named("tenant-a"), BackendHosts: []v1alpha1.HostPattern{"*"}, DelegatedZones: tc.zones},
+				{From: v1alpha1.FromSelector, Selector: named("tenant-b"), BackendHosts: []v1alpha1.HostPattern{"*"}},
+			}
+			d := wants{id: tc.id, condition: v1alpha1.ReasonProven}.domain()
+			d.Spec.Publish = tc.publish
+			in.Domains = []v1alpha1.FederatedDomain{d}
+			out := compile.Compile(in)
+			if got := len(messagesOf(out.Findings, v1alpha1.ReasonNotAllowed)) > 0; got != tc.refused || len(out.Snapshot.Domains) != 1 {
+				t.Errorf("refused %v, want %v: %+v", got, tc.refused, out.Findings)
+			}
+		})
+	}
+}

@@ -42,6 +42,9 @@ func (c *compiler) delegated(at spot, d *v1alpha1.FederatedDomain, name string) 
 		return ""
 	case len(longestRecord+name+"."+zone) > 253: // RFC 1035 §2.3.4
 		at.to("zone").error(v1alpha1.ReasonInvalidValue, "the names of the records of %s below %s are longer than DNS allows", name, zone)
+	case d.Spec.Publish.Type == v1alpha1.PublishExternalDNS && !c.writesBelow(zone, name):
+		at.to("zone").error(v1alpha1.ReasonNotAllowed, "FederationGateway %s lets external-dns write nothing below %s for namespace %q: delegatedZones of its spec.allowedDomains does not name the zone; ask those who run it",
+			c.gateway.id(), zone, c.namespace)
 	}
 	if d.Spec.Signing == nil {
 		return zone

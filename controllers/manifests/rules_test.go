@@ -107,6 +107,7 @@ func refusals() []refusal {
 		{fmt.Sprintf(gateway, "allowedDomains: [{domains: ['team-*.example.org']}]"), "spec.allowedDomains[0].domains[0]"},
 		{fmt.Sprintf(gateway, "allowedDomains: [{backendHosts: ['dav.example.org:443']}]"), "spec.allowedDomains[0].backendHosts[0]"},
 		{fmt.Sprintf(gateway, "allowedDomains: [{backendHosts: [10.0.0.0/33]}]"), "spec.allowedDomains[0].backendHosts[0]"},
+		{fmt.Sprintf(gateway, "allowedDomains: [{delegatedZones: ['*.dns.example.org']}]"), "spec.allowedDomains[0].delegatedZones[0]"},
 		{fmt.Sprintf(gateway, "replicas: 2, autoscaling: {maxReplicas: 4}"), "spec"},
 		{fmt.Sprintf(gateway, "autoscaling: {minReplicas: 3, maxReplicas: 2}"), "spec.autoscaling"},
 		{fmt.Sprintf(gateway, "podTemplate: {env: [{name: GO-MEMLIMIT, value: 400MiB}]}"), "spec.podTemplate.env[0].name"},
