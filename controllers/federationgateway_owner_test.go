@@ -17,6 +17,7 @@ import (
 	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/controllers/kubetest"
+	"github.com/calfed/calfed/controllers/podtls"
 )
 
 // What has the name of an object of ours and is somebody else's is left as it is, labelled like ours or not.
@@ -131,7 +132,7 @@ func TestDriftIsPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually(t, "the certificate is good again", func(ctx context.Context) bool {
-		return r.Get(ctx, client.ObjectKeyFromObject(secret), secret) == nil && fit(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]) &&
+		return r.Get(ctx, client.ObjectKeyFromObject(secret), secret) == nil && podtls.Pair{Certificate: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey]}.Fits() &&
 			secret.Labels[keylife.LabelOwned] == ownedStatusTLS
 	})
 }

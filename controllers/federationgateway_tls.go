@@ -3,7 +3,6 @@ package controllers
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"maps"
 	"time"
@@ -33,7 +32,7 @@ func authorityIn(s *corev1.Secret) podtls.Authority {
 func (r *gateways) keepStatusTLS(ctx context.Context, gw *v1alpha1.FederationGateway, now time.Time, seen *gatewaySeen) error {
 	ca, err := r.keepSecret(ctx, gw, infra.StatusCASecret(gw.Name), seen, func(data map[string][]byte) (map[string][]byte, error) {
 		a := podtls.Authority{Certificate: data[corev1.TLSCertKey], Key: data[corev1.TLSPrivateKeyKey]}
-		if a.RenewAfter(a.Certificate).After(now) && fit(a.Certificate, a.Key) {
+		if a.RenewAfter(a.Certificate).After(now) && podtls.Pair(a).Fits() {
 			return data, nil
 		}
 		a, err := podtls.NewAuthority(gw.Namespace, gw.Name, now)
@@ -44,7 +43,8 @@ func (r *gateways) keepStatusTLS(ctx context.Context, gw *v1alpha1.FederationGat
 	}
 	authority := authorityIn(ca)
 	pods, err := r.keepSecret(ctx, gw, infra.StatusSecret(gw.Name), seen, func(data map[string][]byte) (map[string][]byte, error) {
-		if authority.RenewAfter(data[corev1.TLSCertKey]).After(now) && fit(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey]) &&
+		has := podtls.Pair{Certificate: data[corev1.TLSCertKey], Key: data[corev1.TLSPrivateKeyKey]}
+		if authority.RenewAfter(has.Certificate).After(now) && has.Fits() &&
 			bytes.Equal(data[dataCA], authority.Certificate) {
 			return data, nil
 		}
@@ -58,11 +58,6 @@ func (r *gateways) keepStatusTLS(ctx context.Context, gw *v1alpha1.FederationGat
 		seen.lookAgain(authority.RenewAfter(certificate).Sub(now))
 	}
 	return nil
-}
-
-func fit(certificate, key []byte) bool {
-	_, err := tls.X509KeyPair(certificate, key)
-	return err == nil
 }
 
 // keepSecret makes a Secret what next makes of its data. It returns nil when the name is somebody else's.

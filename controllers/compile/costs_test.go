@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,4 +113,32 @@ func largeBundle(t *testing.T, octets int) string {
 		out = append(out, one...)
 	}
 	return string(out)
+}
+
+// A key that would take minutes to parse, because it is hundreds of times as large as any, is not parsed.
+func TestKeysThatAreTooLargeAreNotParsed(t *testing.T) {
+	t.Parallel()
+	in := greedy(t, 1, func(_ int, p *v1alpha1.PeerPolicy) {
+		p.Spec.Outbound = &v1alpha1.Outbound{ClientCertificateRef: &v1alpha1.SecretRef{Name: "large"}}
+	})
+	at := metav1.ObjectMeta{Namespace: "tenant-a", Name: "large"}
+	large := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: make([]byte, 500<<10)})
+	in.Secrets = append(in.Secrets, corev1.Secret{ObjectMeta: at, Data: map[string][]byte{
+		corev1.TLSCertKey: in.Secrets[0].Data[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: large, "private.key": large,
+	}})
+	in.Keys = []v1alpha1.DKIMKey{importedKey(at, in.Domains[0].Spec.Domain, "cal", "large")}
+	in.Domains[0].Spec.Signing = &v1alpha1.Signing{Keys: []v1alpha1.KeyRef{{Name: "large"}}}
+	part := compile.CompileDomains(compile.CompileGateway(in), in)
+	if len(part.Domains) != 2 || part.Policies[0].Action != snapshot.Deny || len(part.Domains[0].Signing.Keys) != 0 {
+		t.Errorf("%+v", part.Findings)
+	}
+	var told int
+	for _, m := range messagesOf(part.Findings, v1alpha1.ReasonInvalidValue) {
+		if strings.Contains(m, "octets") {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d are told: %+v", told, part.Findings)
+	}
 }

@@ -85,6 +85,9 @@ func (c *compiler) secretValue(at spot, ref v1alpha1.SecretKeyRef) ([]byte, bool
 	return c.value(at, string(v1alpha1.BundleSecret), ref.Name, ref.Key)
 }
 
+// maxPrivateKey is more than the PEM form of the largest key takes that TLS clients accept (RSA, 16384 bits).
+const maxPrivateKey = 16 << 10
+
 // keyPair resolves a kubernetes.io/tls Secret and returns its leaf certificate too. at is the field with the Secret's name, cure what to
 // do when there is none.
 func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef, cure string) (*snapshot.KeyPair, *x509.Certificate) {
@@ -101,6 +104,10 @@ func (c *compiler) keyPair(at spot, ref v1alpha1.SecretRef, cure string) (*snaps
 	}
 	pair := snapshot.KeyPair{Certificate: data[corev1.TLSCertKey], Key: data[corev1.TLSPrivateKeyKey]}
 	if !c.room(at, len(pair.Certificate)+len(pair.Key)) {
+		return nil, nil
+	}
+	if len(pair.Key) > maxPrivateKey { // to parse it could take minutes
+		at.error(v1alpha1.ReasonInvalidValue, "%s of Secret %q is larger than any private key: at most %d octets", corev1.TLSPrivateKeyKey, ref.Name, maxPrivateKey)
 		return nil, nil
 	}
 	cert, err := tls.X509KeyPair(pair.Certificate, pair.Key)

@@ -9,6 +9,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -53,6 +54,15 @@ func short(s string) string { return s[:min(len(s), 64)] }
 // Pair is a certificate with its key: PEM.
 type Pair struct{ Certificate, Key []byte }
 
+// Fits says whether the key is that of the certificate.
+func (p Pair) Fits() bool {
+	if len(p.Certificate) > maxPEM || len(p.Key) > maxPEM {
+		return false
+	}
+	_, err := tls.X509KeyPair(p.Certificate, p.Key)
+	return err == nil
+}
+
 // Server issues the certificate of the pods, valid for 90 days.
 func (a Authority) Server(namespace, gateway string, now time.Time) (Pair, error) {
 	return a.leaf(x509.Certificate{
@@ -92,13 +102,16 @@ func (a Authority) leaf(template x509.Certificate, now time.Time, life time.Dura
 	return issue(template, parent, key, now, life)
 }
 
+// maxPEM is many times what this package makes. What lies in a Secret may be somebody else's, and a key of a megabyte takes minutes.
+const maxPEM = 16 << 10
+
 func (a Authority) read() (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	cert, err := readCertificate(a.Certificate)
 	if err != nil {
 		return nil, nil, fmt.Errorf("certificate of the authority: %w", err)
 	}
 	block, _ := pem.Decode(a.Key)
-	if block == nil {
+	if block == nil || len(a.Key) > maxPEM {
 		return nil, nil, errors.New("key of the authority: no PEM")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
@@ -114,7 +127,7 @@ func (a Authority) read() (*x509.Certificate, *ecdsa.PrivateKey, error) {
 
 func readCertificate(text []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
+	if block == nil || block.Type != "CERTIFICATE" || len(text) > maxPEM {
 		return nil, errors.New("no PEM certificate")
 	}
 	return x509.ParseCertificate(block.Bytes)

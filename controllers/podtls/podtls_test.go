@@ -146,6 +146,7 @@ func TestRenewalAfterTwoThirds(t *testing.T) {
 		{"none", nil, time.Time{}},
 		{"no certificate", []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), time.Time{}},
 		{"a key", a.Key, time.Time{}},
+		{"far too much", padded(server(t, a).Certificate), time.Time{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,17 +165,44 @@ func TestAnAuthorityThatCannotSign(t *testing.T) {
 	t.Parallel()
 	a := authority(t)
 	for name, bad := range map[string]podtls.Authority{
-		"nothing":            {},
-		"no certificate":     {Key: a.Key},
-		"no key":             {Certificate: a.Certificate},
-		"the key of another": {Certificate: a.Certificate, Key: authority(t).Key},
-		"a broken key":       {Certificate: a.Certificate, Key: []byte("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")},
+		"nothing":              {},
+		"no certificate":       {Key: a.Key},
+		"no key":               {Certificate: a.Certificate},
+		"the key of another":   {Certificate: a.Certificate, Key: authority(t).Key},
+		"far too large a key":  {Certificate: a.Certificate, Key: padded(a.Key)},
+		"far too much of both": {Certificate: padded(a.Certificate), Key: padded(a.Key)},
+		"a broken key":         {Certificate: a.Certificate, Key: []byte("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")},
 	} {
 		_, err := bad.Server("calendars", "edge", now)
 		if err == nil {
 			t.Errorf("%s: a certificate was issued", name)
 		} else if strings.Contains(err.Error(), "c2VjcmV0") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: the error holds the key: %v", name, err)
+		}
+	}
+}
+
+// padded is more than anything that this package makes: with a key of that size every step takes minutes.
+func padded(text []byte) []byte {
+	return append(bytes.Clone(text), bytes.Repeat([]byte("\n"), 16<<10)...)
+}
+
+func TestPairsThatFit(t *testing.T) {
+	t.Parallel()
+	a := authority(t)
+	one, other := server(t, a), server(t, a)
+	for name, tt := range map[string]struct {
+		pair podtls.Pair
+		fits bool
+	}{
+		"a certificate with its key": {one, true},
+		"with another's key":         {podtls.Pair{Certificate: one.Certificate, Key: other.Key}, false},
+		"with far too large a key":   {podtls.Pair{Certificate: one.Certificate, Key: padded(one.Key)}, false},
+		"far too large":              {podtls.Pair{Certificate: padded(one.Certificate), Key: one.Key}, false},
+		"nothing":                    {},
+	} {
+		if tt.pair.Fits() != tt.fits {
+			t.Errorf("%s: %v", name, !tt.fits)
 		}
 	}
 }

@@ -12,9 +12,15 @@ import (
 	"strings"
 )
 
+// maxPrivateKey is more than the PEM form of any key takes that is accepted; to parse one of a million octets takes minutes.
+const maxPrivateKey = 16 << 10
+
 // ParsePrivateKey reads a PEM private key (PKCS#8 or PKCS#1; RSA 1024–4096 bits or Ed25519). Errors name
 // the problem, never the material.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {
+	if len(data) > maxPrivateKey {
+		return nil, fmt.Errorf("more than %d octets", maxPrivateKey)
+	}
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return nil, errors.New("no PEM block")

@@ -67,6 +67,7 @@ func TestParsePrivateKeyRefusesWithoutQuoting(t *testing.T) {
 		{"an encrypted PKCS#1 key", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: secret})},
 		{"an EC key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ecDER})},
 		{"an RSA key below 1024 bits", weakKey(t)},
+		{"more than any key has", append(goodKey(t), bytes.Repeat([]byte("\n"), 16<<10)...)}, // a modulus of that size would take long
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			key, err := dkim.ParsePrivateKey(tc.text)
@@ -87,6 +88,11 @@ func TestParsePrivateKeyRefusesWithoutQuoting(t *testing.T) {
 }
 
 type otherSigner struct{ crypto.Signer }
+
+func goodKey(t *testing.T) []byte {
+	t.Helper()
+	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(rsaKey(t, 2048))})
+}
 
 func weakKey(t *testing.T) []byte {
 	t.Helper()
