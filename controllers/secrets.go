@@ -52,7 +52,7 @@ func (c *contents) Secret(ctx context.Context, name types.NamespacedName) (*core
 	return o.(*corev1.Secret), nil
 }
 
-// ConfigMap returns a ConfigMap, which must not be changed. The error is NotFound (apierrors) when there is none.
+// ConfigMap returns a ConfigMap, all of it in BinaryData, which must not be changed. The error is NotFound (apierrors) when there is none.
 func (c *contents) ConfigMap(ctx context.Context, name types.NamespacedName) (*corev1.ConfigMap, error) {
 	o, err := c.get(ctx, reference{configMapKind, name})
 	if err != nil {
@@ -99,6 +99,15 @@ func (c *contents) fetch(ctx context.Context, ref reference) (client.Object, err
 
 func (c *contents) keep(ref reference, object client.Object) {
 	object.SetManagedFields(nil)
+	if m, ok := object.(*corev1.ConfigMap); ok { // as octets, so that nobody has to copy them: hundreds of shards may
+		for key, value := range m.Data {
+			if m.BinaryData == nil {
+				m.BinaryData = map[string][]byte{}
+			}
+			m.BinaryData[key] = []byte(value)
+		}
+		m.Data = nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kept[ref] = object

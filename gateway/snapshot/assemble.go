@@ -92,6 +92,7 @@ func (a *assembly) takePolicies(s *Shard, known map[string]*Policy) (renamed map
 		p := &s.Policies[i]
 		if other := known[p.ID]; other != nil {
 			if reflect.DeepEqual(other, p) {
+				*p = *other // one copy in memory: a policy of many domains is in as many shards
 				continue
 			}
 			older := *p

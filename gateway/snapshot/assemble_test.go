@@ -41,6 +41,19 @@ func shardWith(t *testing.T, name string, serial uint64, rate float64) *snapshot
 	return s
 }
 
+// A policy of hundreds of shards takes the memory of one.
+func TestAssembleSharesPolicies(t *testing.T) {
+	x, shards := parts(t, "b.example", "a.example", "c.example")
+	if _, err := snapshot.Assemble(x, shards); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range shards[1:] {
+		if &s.Policies[0].Peers[0] != &shards[0].Policies[0].Peers[0] {
+			t.Errorf("shard %d has a copy of its own", s.Number)
+		}
+	}
+}
+
 // The parts of a snapshot are that snapshot again, whatever the order in which they come.
 func TestAssemble(t *testing.T) {
 	x, shards := parts(t, "b.example", "a.example", "c.example")
