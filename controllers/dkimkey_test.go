@@ -62,6 +62,10 @@ func TestAKeyLivesItsLife(t *testing.T) {
 	k.rest()
 	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive)
 	k.says(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAwaitingPods, first, "FederatedDomain example", "edge-1: unreachable: no route")
+	for _, one := range k.live() { // each is told of, soon after the other
+		k.event("KeyMade", one.Selector)
+		k.event("KeyActive", one.Selector)
+	}
 	k.clock.Step(20 * time.Hour) // not until the next rotation
 	k.rest()
 	if !inStates(v1alpha1.KeyActive, v1alpha1.KeyRetiring)(k.live()) {

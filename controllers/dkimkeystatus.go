@@ -144,7 +144,8 @@ func (r *dkimKeys) writeKeyStatus(ctx context.Context, key *v1alpha1.DKIMKey, wa
 		return err
 	}
 	if lost != "" && key.Spec.Source.Generated != nil {
-		r.events.Eventf(key, nil, corev1.EventTypeWarning, "KeyLost", "Look", "the Secret of selector %s, which signed, is gone or cannot be read: the next key takes over when it is ready, and until then nothing is signed", lost)
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: keylife.SecretName(string(key.Spec.Domain), lost)}}
+		r.events.Eventf(key, secret, corev1.EventTypeWarning, "KeyLost", "Look", "the Secret of selector %s, which signed, is gone or cannot be read: the next key takes over when it is ready, and until then nothing is signed", lost)
 	}
 	return nil
 }

@@ -33,12 +33,13 @@ func (r *dkimKeys) do(ctx context.Context, key *v1alpha1.DKIMKey, step keylife.S
 		if err != nil {
 			return err
 		}
-		if err := r.client.Create(ctx, keylife.NewSecret(key, step.Key, private), client.FieldOwner(fieldOwner)); err != nil {
+		made := keylife.NewSecret(key, step.Key, private)
+		if err := r.client.Create(ctx, made, client.FieldOwner(fieldOwner)); err != nil {
 			return err
 		}
 		r.sightings.drop(name, step.Key.Selector)
 		r.made.Store(name, step.Key.Secret)
-		r.tell(key, "KeyMade", "Make", step)
+		r.tell(key, made, "KeyMade", "Make", step)
 		return nil
 	}
 	i := slices.IndexFunc(secrets, func(s corev1.Secret) bool { return s.Name == step.Key.Secret })
@@ -54,7 +55,7 @@ func (r *dkimKeys) do(ctx context.Context, key *v1alpha1.DKIMKey, step keylife.S
 		return err
 	}
 	if step.Key.State != step.Key.Written {
-		r.tell(key, "Key"+string(step.Key.State), "Move", step)
+		r.tell(key, after, "Key"+string(step.Key.State), "Move", step)
 	}
 	return nil
 }
@@ -64,8 +65,9 @@ func (r *dkimKeys) patch(ctx context.Context, before, after *corev1.Secret) erro
 	return r.client.Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner(fieldOwner))
 }
 
-func (r *dkimKeys) tell(key *v1alpha1.DKIMKey, reason, action string, step keylife.Step) {
-	r.events.Eventf(key, nil, corev1.EventTypeNormal, reason, action, "selector %s: %s", step.Key.Selector, step.Why)
+// tell names the Secret of the key, without which Events about two keys would be taken for one that comes again.
+func (r *dkimKeys) tell(key *v1alpha1.DKIMKey, secret *corev1.Secret, reason, action string, step keylife.Step) {
+	r.events.Eventf(key, secret, corev1.EventTypeNormal, reason, action, "selector %s: %s", step.Key.Selector, step.Why)
 }
 
 // adopt makes the DKIMKey the owner of a Secret that has none, as a restore from a backup leaves it.
