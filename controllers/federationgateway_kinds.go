@@ -39,7 +39,7 @@ type optionalKinds struct {
 
 	mu        sync.Mutex
 	queue     workqueue.TypedRateLimitingInterface[reconcile.Request] // nil: the controller has not started
-	have      map[schema.GroupVersionKind]bool // nil: not asked yet
+	have      map[schema.GroupVersionKind]bool                        // nil: not asked yet
 	informers map[schema.GroupVersionKind]cache.Informer
 }
 

@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/keylife"
 )
 
@@ -84,7 +84,7 @@ func (r *snapshots) gatewayChanged(_ context.Context, m dirtOf, from, to *v1alph
 }
 
 func (r *snapshots) domainChanged(ctx context.Context, m dirtOf, from, to *v1alpha1.FederatedDomain) {
-	if from != nil && to != nil && from.UID == to.UID && from.Generation == to.Generation && proof(from) == proof(to) &&
+	if from != nil && to != nil && from.UID == to.UID && from.Generation == to.Generation && compile.Proof(from) == compile.Proof(to) &&
 		from.DeletionTimestamp.IsZero() == to.DeletionTimestamp.IsZero() {
 		return
 	}
@@ -99,14 +99,6 @@ func (r *snapshots) domainChanged(ctx context.Context, m dirtOf, from, to *v1alp
 		}
 		// its keys and policies are used by one more or one less: no other shard says so
 	}
-}
-
-// proof is what compiling reads of a domain's status.
-func proof(d *v1alpha1.FederatedDomain) string {
-	if c := apimeta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionOwnershipProven); c != nil {
-		return string(c.Status) + " " + c.Reason
-	}
-	return ""
 }
 
 func (r *snapshots) keyChanged(ctx context.Context, m dirtOf, from, to *v1alpha1.DKIMKey) {

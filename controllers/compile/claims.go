@@ -69,11 +69,12 @@ func (c *compiler) settle(name string, claims []claim, serving string) []verdict
 	slices.SortFunc(claims, func(a, b claim) int { return cmp.Or(trueFirst(b.leaves(), a.leaves()), older(a.meta, b.meta)) })
 	var late []claim
 	for _, one := range claims {
-		next := contender{one, provenByDNS(one.object)}
+		proof := Proof(one.object)
+		next := contender{one, proof != ""}
 		if one.ours {
 			record, value := records.Challenge(c.host, c.gateway.id(), one.meta.namespace, name)
 			// a proof is for one gateway: that for the one before counts until the condition says otherwise, and not here
-			next.strong = next.strong && one.object.Status.Ownership != nil && one.object.Status.Ownership.Value == value
+			next.strong = proof == value
 			admitted, asked, barred := c.admit(one.at, one.object, name)
 			one.barred, next.barred = barred, barred
 			switch {
@@ -129,10 +130,14 @@ func (c *compiler) settle(name string, claims []claim, serving string) []verdict
 	return out
 }
 
-// provenByDNS says whether the TXT record was seen. That no proof was asked for, maybe at another gateway, is none.
-func provenByDNS(d *v1alpha1.FederatedDomain) bool {
-	condition := apimeta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionOwnershipProven)
-	return condition != nil && condition.Status == metav1.ConditionTrue && condition.Reason == v1alpha1.ReasonProven
+// Proof is the challenge whose TXT record was seen, "" when none was: that no proof was asked for, maybe at another gateway, is none.
+// It is all of the status that compiling reads of a FederatedDomain.
+func Proof(d *v1alpha1.FederatedDomain) string {
+	seen := apimeta.FindStatusCondition(d.Status.Conditions, v1alpha1.ConditionOwnershipProven)
+	if seen == nil || seen.Status != metav1.ConditionTrue || seen.Reason != v1alpha1.ReasonProven || d.Status.Ownership == nil {
+		return ""
+	}
+	return d.Status.Ownership.Value
 }
 
 func trueFirst(a, b bool) int {
