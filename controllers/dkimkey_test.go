@@ -62,10 +62,6 @@ func TestAKeyLivesItsLife(t *testing.T) {
 	k.rest()
 	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive)
 	k.says(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAwaitingPods, first, "FederatedDomain example", "edge-1: unreachable: no route")
-	for _, one := range k.live() { // each is told of, soon after the other
-		k.event("KeyMade", one.Selector)
-		k.event("KeyActive", one.Selector)
-	}
 	k.clock.Step(20 * time.Hour) // not until the next rotation
 	k.rest()
 	if !inStates(v1alpha1.KeyActive, v1alpha1.KeyRetiring)(k.live()) {
@@ -175,6 +171,24 @@ func TestRevocation(t *testing.T) {
 			t.Error("the private key of a revoked key is still there")
 		}
 	}
+}
+
+// Of two keys that are revoked at once each has an Event: they are not taken for one that comes again.
+func TestTwoKeysAreRevokedAtOnce(t *testing.T) {
+	t.Parallel()
+	k := newKeyRig(t, generatedSpec(nil))
+	k.until("it signs", inStates(v1alpha1.KeyActive))
+	k.annotate(v1alpha1.AnnotationRotate, "1")
+	k.until("the next is published", inStates(v1alpha1.KeyPublished, v1alpha1.KeyActive))
+	k.rest()
+	keys := k.live()
+	k.signed = false
+	k.edit(func() {
+		k.key.Spec.Revoked = []v1alpha1.Selector{v1alpha1.Selector(keys[0].Selector), v1alpha1.Selector(keys[1].Selector)}
+	})
+	k.rest()
+	k.event("KeyRevoked", "selector "+keys[0].Selector+":")
+	k.event("KeyRevoked", "selector "+keys[1].Selector+":")
 }
 
 // Somebody deletes the Secret of the key that signs: that is said, and a new key is made under a new selector.
