@@ -432,7 +432,7 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 // In a manager: every change that matters has the key reconciled, and looks go on by themselves.
 func TestAKeyInAManager(t *testing.T) {
 	t.Parallel()
-	k := newKeyRigWith(t, generatedSpec(nil), setupDKIMKey)
+	k := newKeyRig(t, generatedSpec(nil), setupDKIMKey)
 	becomes := func(what string, step time.Duration, f func([]keylife.Key) bool) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

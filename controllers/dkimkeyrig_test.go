@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,11 +21,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
 	testclock "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/calfed/calfed/api/v1alpha1"
@@ -176,10 +173,8 @@ type keyRig struct {
 	material map[string]string // selector to private key
 }
 
-func newKeyRig(t *testing.T, spec v1alpha1.DKIMKeySpec) *keyRig { return newKeyRigWith(t, spec, nil) }
-
-// newKeyRigWith also has the manager run what setup adds.
-func newKeyRigWith(t *testing.T, spec v1alpha1.DKIMKeySpec, setup func(manager.Manager, *deps) error) *keyRig {
+// newKeyRig also has the manager run what setups add.
+func newKeyRig(t *testing.T, spec v1alpha1.DKIMKeySpec, setups ...func(manager.Manager, *deps) error) *keyRig {
 	t.Helper()
 	c := kubetest.Shared(t)
 	k := &keyRig{
@@ -188,45 +183,23 @@ func newKeyRigWith(t *testing.T, spec v1alpha1.DKIMKeySpec, setup func(manager.M
 		prober: &prober{report: probe.Report{Word: probe.Healthy}},
 	}
 	opt := Options{Namespaces: []string{k.ns}, Clock: k.clock, Authority: k.dns.authority, Prober: k.prober}
-	mo, err := ManagerOptions(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mo.Metrics = metricsserver.Options{BindAddress: "0"}
-	mo.Controller.SkipNameValidation = ptr.To(true)
-	mgr, err := ctrl.NewManager(c.Config, mo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if k.deps, err = newDeps(mgr, opt); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(indexFields(t.Context(), mgr.GetFieldIndexer()), indexOwned(t.Context(), k.deps.owned)); err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range []client.Object{&v1alpha1.DKIMKey{}, &v1alpha1.FederatedDomain{}} {
-		if _, err := mgr.GetCache().GetInformer(t.Context(), o); err != nil {
-			t.Fatal(err)
+	var objects cache.Cache
+	byHand := func(mgr manager.Manager, d *deps) error {
+		k.deps, objects, k.dying = d, mgr.GetCache(), &dyingClient{Client: mgr.GetClient()}
+		if err := errors.Join(indexFields(t.Context(), mgr.GetFieldIndexer()), indexOwned(t.Context(), d.owned)); err != nil {
+			return err
 		}
-	}
-	if setup != nil {
-		if err := setup(mgr, k.deps); err != nil {
-			t.Fatal(err)
+		for _, o := range []client.Object{&v1alpha1.DKIMKey{}, &v1alpha1.FederatedDomain{}} {
+			if _, err := objects.GetInformer(t.Context(), o); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	if !mgr.GetCache().WaitForCacheSync(ctx) || !k.deps.owned.WaitForCacheSync(ctx) {
+	startOperator(t, c.Config, opt, slices.Insert(setups, 0, byHand)...)
+	if !objects.WaitForCacheSync(t.Context()) || !k.deps.owned.WaitForCacheSync(t.Context()) {
 		t.Fatal("no caches")
 	}
-	k.dying = &dyingClient{Client: mgr.GetClient()}
 	k.restart()
 	k.key = &v1alpha1.DKIMKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.ns, Name: "cal"}, Spec: spec}
 	k.domain = &v1alpha1.FederatedDomain{

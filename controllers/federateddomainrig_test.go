@@ -18,10 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	testclock "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
@@ -142,40 +140,19 @@ func newDomainRig(t *testing.T) *domainRig {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		},
 	}
-	mo, err := ManagerOptions(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mo.Metrics = metricsserver.Options{BindAddress: "0"}
-	mo.Controller.SkipNameValidation = ptr.To(true)
-	mgr, err := ctrl.NewManager(c.Config, mo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := newDeps(mgr, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.board = d.board
-	if err := indexFields(t.Context(), mgr.GetFieldIndexer()); err != nil {
-		t.Fatal(err)
-	}
-	f, err := newFederatedDomains(mgr, d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.backend = func(context.Context, types.NamespacedName, string) (snapshot.BackendReport, error) {
-		return r.backend, nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+	r.board = startOperator(t, c.Config, opt, func(mgr manager.Manager, d *deps) error {
+		if err := indexFields(t.Context(), mgr.GetFieldIndexer()); err != nil {
+			return err
 		}
-	})
+		f, err := newFederatedDomains(mgr, d)
+		if err != nil {
+			return err
+		}
+		f.backend = func(context.Context, types.NamespacedName, string) (snapshot.BackendReport, error) {
+			return r.backend, nil
+		}
+		return nil
+	}).board
 	r.make(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "tsig"}, Data: map[string][]byte{"key": []byte(tsigSecret + "\n")}})
 	return r
 }

@@ -18,11 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clocktesting "k8s.io/utils/clock/testing"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
@@ -56,43 +54,13 @@ func newGatewayRig(t *testing.T, c *kubetest.Cluster) *gatewayRig {
 func (r *gatewayRig) start(t *testing.T, c *kubetest.Cluster) (stop func()) {
 	t.Helper()
 	opt := Options{Namespaces: []string{r.ns}, Image: "registry.example.org/calfed:v1", Clock: r.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	mo, err := ManagerOptions(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mo.Metrics = server.Options{BindAddress: "0"}
-	mo.Controller.SkipNameValidation = new(true)
-	mgr, err := ctrl.NewManager(c.Config, mo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := newDeps(mgr, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.board != nil {
-		d.board = r.board
-	}
-	r.board, r.cache = d.board, mgr.GetCache()
-	if err := setupFederationGateway(counted{mgr, r.counting(t, mgr)}, d); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
+	return startOperator(t, c.Config, opt, func(mgr manager.Manager, d *deps) error {
+		if r.board != nil {
+			d.board = r.board
 		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
+		r.board, r.cache = d.board, mgr.GetCache()
+		return setupFederationGateway(counted{mgr, r.counting(t, mgr)}, d)
+	}).stop
 }
 
 // counted is a manager whose client counts writes.

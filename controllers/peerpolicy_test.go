@@ -10,10 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
@@ -32,33 +29,8 @@ func newPolicyRig(t *testing.T) *policyRig {
 	t.Helper()
 	c := kubetest.Shared(t)
 	opt := Options{Namespaces: []string{c.Namespace(t)}}
-	mo, err := ManagerOptions(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mo.Metrics = server.Options{BindAddress: "0"}
-	mo.Controller.SkipNameValidation = ptr.To(true)
-	mgr, err := ctrl.NewManager(c.Config, mo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := newDeps(mgr, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := setupPeerPolicy(mgr, d); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return &policyRig{c.Client, d.board, opt.Namespaces[0]}
+	o := startOperator(t, c.Config, opt, setupPeerPolicy)
+	return &policyRig{c.Client, o.board, opt.Namespaces[0]}
 }
 
 func (r *policyRig) policy(t *testing.T) *v1alpha1.PeerPolicy {

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -157,9 +156,6 @@ func startOperator(t testing.TB, cfg *rest.Config, opt Options, setups ...func(m
 	}
 	mo.Metrics = server.Options{BindAddress: "0"}
 	mo.Controller.SkipNameValidation = ptr.To(true)
-	if opt.Log != nil {
-		mo.Logger = logr.FromSlogHandler(opt.Log.Handler())
-	}
 	mgr, err := ctrl.NewManager(cfg, mo)
 	if err != nil {
 		t.Fatal(err)
