@@ -232,6 +232,9 @@ func (p *podSeen) hear(status snapshot.PodStatus, cluster *stored) {
 	}
 	p.newest = cluster != nil && cluster.index != nil && status.IndexUID == cluster.index.uid &&
 		status.Serial == cluster.index.index.Serial && p.serves(cluster.index.index.Shards)
+	if !p.newest {
+		p.problem = status.Blind
+	}
 	if !p.newest && len(status.Rejected) > 0 {
 		var texts []string
 		for _, rejected := range status.Rejected[:min(len(status.Rejected), maxRejected)] {

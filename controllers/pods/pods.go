@@ -69,6 +69,7 @@ func (c *Client) Status(ctx context.Context, pod netip.Addr) (snapshot.PodStatus
 	if len(status.Shards) > snapshot.Shards {
 		return snapshot.PodStatus{}, fmt.Errorf("unreachable: it says that it serves %d shards", len(status.Shards))
 	}
+	status.Blind = printable(status.Blind)
 	status.Rejected = status.Rejected[:min(len(status.Rejected), maxRejected)]
 	for i := range status.Rejected {
 		r := &status.Rejected[i]

@@ -6,6 +6,7 @@ type PodStatus struct {
 	Serial   uint64      `json:"serial"`   // of the index served
 	Shards   []ShardRef  `json:"shards,omitempty"`
 	Rejected []Rejection `json:"rejected,omitempty"` // what of the newest index is refused, first things first; at most 16
+	Blind    string      `json:"blind,omitempty"`    // why the pod hears of nothing newer; no secrets
 	Version  string      `json:"version"`
 	Ready    bool        `json:"ready"`
 }

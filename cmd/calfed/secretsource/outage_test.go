@@ -36,6 +36,7 @@ func TestALostAPIServerChangesNothing(t *testing.T) {
 
 	cluster.StopAPIServer(t)
 	eventually(t, "it is seen that the API server is away", func() bool { return first.metric("calfed_snapshot_source_connected") == "0" })
+	eventually(t, "it says so", func() bool { return strings.Contains(first.source.Status().Blind, "does not reach the API server") })
 	serves := func(pod *pod) {
 		t.Helper()
 		if got := pod.record(name); got != record {
@@ -44,7 +45,9 @@ func TestALostAPIServerChangesNothing(t *testing.T) {
 		if ready, stale := pod.ready(); !ready || stale != "" {
 			t.Errorf("ready %v, stale %q", ready, stale)
 		}
-		if diff := cmp.Diff(status, pod.source.Status()); diff != "" {
+		now := pod.source.Status()
+		now.Blind = ""
+		if diff := cmp.Diff(status, now); diff != "" {
 			t.Errorf("(-before +now):\n%s", diff)
 		}
 	}
@@ -63,6 +66,7 @@ func TestALostAPIServerChangesNothing(t *testing.T) {
 	if got := restarted.record(name); got != changed || p.index.Serial != before.Serial+1 {
 		t.Errorf("it serves %q", got)
 	}
+	eventually(t, "it hears of what is new", func() bool { return restarted.source.Status().Blind == "" })
 }
 
 // A pod that starts again begins with what it served last, also when what the API server has is broken by now; nothing that is
@@ -178,4 +182,12 @@ func TestNowhereToKeep(t *testing.T) {
 	pod := p.startPod(filepath.Join(t.TempDir(), strings.Repeat("none/", 2)))
 	pod.serves(&p.index)
 	eventually(t, "the log says so", func() bool { return pod.log.has("cannot be kept for the next start") })
+}
+
+// A pod that may not read its snapshot says so: the control plane cannot see why it stays behind.
+func TestAPodWithoutRightsSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, kubetest.Shared(t))
+	pod := p.startPodAs(p.cluster.As(t, p.namespace, "default"), t.TempDir())
+	eventually(t, "it says so", func() bool { return strings.Contains(pod.source.Status().Blind, "does not let it read its snapshot") })
 }

@@ -50,6 +50,7 @@ type Source struct {
 	newest   *corev1.Secret // the index as the API server has it
 	served   served
 	rejected []refusal
+	blind    string        // why the index cannot be watched, "" = it is
 	arrived  chan struct{} // has something in it when newest has changed
 
 	patience time.Duration
@@ -124,7 +125,7 @@ func (s *Source) Run(ctx context.Context) {
 func (s *Source) Status() snapshot.PodStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := snapshot.PodStatus{IndexUID: s.served.uid, Serial: s.served.serial, Shards: slices.Clone(s.served.shards)}
+	out := snapshot.PodStatus{IndexUID: s.served.uid, Serial: s.served.serial, Shards: slices.Clone(s.served.shards), Blind: s.blind}
 	for _, r := range s.rejected[:min(len(s.rejected), maxRejected)] {
 		out.Rejected = append(out.Rejected, snapshot.Rejection{Secret: r.secret, Serial: r.serial, Problem: ischedule.OneLine(r.Error(), maxProblem)})
 	}

@@ -46,6 +46,7 @@ func (s *Source) watch(ctx context.Context) {
 		begun := time.Now()
 		err := s.follow(ctx, func() {
 			s.metrics.connected.Set(1)
+			s.blinded("")
 			if lost {
 				s.log.Info("the API server is there again")
 			}
@@ -53,6 +54,7 @@ func (s *Source) watch(ctx context.Context) {
 		})
 		if err != nil && ctx.Err() == nil {
 			s.metrics.connected.Set(0)
+			s.blinded(blindness(err))
 			if !lost {
 				s.log.Warn("the index cannot be watched: what is served stays", "reason", "api-server", "error", err)
 			}
@@ -65,6 +67,21 @@ func (s *Source) watch(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// blindness says why the index cannot be watched, in words that stay the same while it lasts.
+func blindness(err error) string {
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		return "the API server does not let it read its snapshot: look at the gateway's ServiceAccount, Role and RoleBinding"
+	}
+	return "it does not reach the API server: look at the network between them; where networkPolicy.egress is Enabled, the operator must know " +
+		"all addresses of the API server (calfed manager --api-server-addrs)"
+}
+
+func (s *Source) blinded(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blind = why
 }
 
 // follow reads the index and watches it for a while.
