@@ -46,8 +46,7 @@ func (st *gatewayState) hold(confirmed string) held {
 			}
 		}
 		for name := range sh.domains {
-			if !wanted[name] && !(p != nil && p.excess[sh.sources[name]]) { // who takes the room of others is not kept
-
+			if !wanted[name] && (p == nil || !p.excess[sh.sources[name]]) { // who takes the room of others is not kept
 				gone = append(gone, name)
 			}
 		}
