@@ -17,8 +17,8 @@ type GeneratedKey struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",message="must begin with a letter: letters, digits and hyphens in lower case, such as cal"
 	SelectorPrefix string `json:"selectorPrefix,omitempty"`
 
-	// Selectors says how the keys are named: Unique, {prefix}-{date}-{number}, never used again, or Alternating, {prefix}1 and
-	// {prefix}2 in turn, for domains whose owners set CNAME records once (publish.delegated). Absent means Unique.
+	// Selectors says how the keys are named: Unique, {prefix}-{date}-{time} in UTC, never used again, or Alternating, {prefix}1
+	// and {prefix}2 in turn, for domains whose owners set CNAME records once (publish.delegated). Absent means Unique.
 	// +optional
 	Selectors SelectorScheme `json:"selectors,omitempty"`
 

@@ -191,8 +191,9 @@ type ParentRef struct {
 
 // NetworkPolicy bounds who the pods talk with. What comes in is always bounded to the ports that are served.
 type NetworkPolicy struct {
-	// Egress Enabled also bounds where connections lead: DNS, the API server, back ends (spec.egress.backendCIDRs), the
-	// smarthost, and public addresses at port 443 and from 1024 on. Absent means Disabled.
+	// Egress Enabled also bounds where connections lead: DNS, the API server, back ends and peers (spec.egress), the smarthost,
+	// and public addresses at port 443 and from 1024 on. Where several API servers stand behind one Service, the operator must
+	// be told of them (calfed manager --api-server-addrs). Absent means Disabled.
 	// +optional
 	Egress Switch `json:"egress,omitempty"`
 }
