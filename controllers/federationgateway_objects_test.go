@@ -136,8 +136,12 @@ func TestGatewayThatStaysCausesNoWrites(t *testing.T) {
 		"Service edge", "Service edge-submit", "ServiceAccount edge", "ServiceMonitor edge",
 	})
 	r.becomes(t, gw, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
-	before := r.settled(t, gw)
-	r.writes()
+	statusAlone := []string{"apply status FederationGateway edge"} // that of settled; a cache that is behind has it said twice
+	var before map[string]string
+	r.eventually(t, "all is made, and what failed was tried again", func(context.Context) bool {
+		before = r.settled(t, gw)
+		return slices.Equal(statusAlone, slices.Compact(r.writes()))
+	})
 	for i := range 100 {
 		r.touch(t, gw, fmt.Sprint(i))
 	}
@@ -147,8 +151,7 @@ func TestGatewayThatStaysCausesNoWrites(t *testing.T) {
 	for _, reason := range []string{"PutBack", "Deleted"} {
 		r.becomesTold(t, reason)
 	}
-	// the status of settled; a cache that is behind has it said twice
-	if diff := cmp.Diff([]string{"apply status FederationGateway edge"}, slices.Compact(r.writes())); diff != "" {
+	if diff := cmp.Diff(statusAlone, slices.Compact(r.writes())); diff != "" {
 		t.Errorf("something was written when nothing had changed:\n%s", diff)
 	}
 

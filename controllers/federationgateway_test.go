@@ -190,7 +190,7 @@ func (r *gatewayRig) annotate(t *testing.T, gw *v1alpha1.FederationGateway, anno
 
 func (r *gatewayRig) eventually(t *testing.T, what string, f func(ctx context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := wait.PollUntilContextCancel(ctx, 10*time.Millisecond, true, func(ctx context.Context) (bool, error) { return f(ctx), nil }); err != nil {
 		t.Fatalf("%s: %v", what, err)

@@ -35,7 +35,7 @@ import (
 // The longest a change may take to reach the cluster (issue 4: under 2 s to the pods), and what a test waits for other things.
 const (
 	changeTime = 2 * time.Second
-	patience   = 30 * time.Second
+	patience   = time.Minute
 )
 
 // world is a namespace with the resources of a gateway, named edge.
