@@ -17,7 +17,6 @@ type Options struct {
 	Image      string           // of the gateway pods; the operator's own, normally
 	Namespaces []string         // watched; empty = all
 	APIServer  []netip.AddrPort // where pods reach the API server, for NetworkPolicies
-	Version    string
 
 	Prober    Prober    // looks at domains from outside
 	Authority Authority // asks authoritative name servers

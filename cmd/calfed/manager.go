@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -132,7 +131,7 @@ func (o *managerOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	opt := controllers.Options{
-		Image: o.image, Namespaces: o.namespaces, APIServer: servers, Version: version,
+		Image: o.image, Namespaces: o.namespaces, APIServer: servers,
 		Metrics: metrics.Registry, Log: log,
 	}
 	o.outside(&opt)
@@ -207,6 +206,3 @@ func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
 
 // NeedLeaderElection says that it does not.
 func (f everywhere) NeedLeaderElection() bool { return false }
-
-// askServer is how long the API server has to say its address.
-const askServer = 10 * time.Second

@@ -91,6 +91,9 @@ func (o *managerOptions) servers(ctx context.Context) ([]netip.AddrPort, error) 
 	return slices.Compact(out), nil
 }
 
+// askServer is how long the API server has to say its address.
+const askServer = 10 * time.Second
+
 // askServers asks what every client may ask, whatever its rights.
 func askServers(ctx context.Context, config *rest.Config) ([]netip.AddrPort, error) {
 	d, err := discovery.NewDiscoveryClientForConfig(config)
