@@ -116,12 +116,16 @@ func TestDriftIsPutBack(t *testing.T) {
 	r.eventually(t, "the account is there again", func(ctx context.Context) bool {
 		return r.Get(ctx, key, account) == nil && account.UID != old
 	})
+	patch(&corev1.ServiceAccount{ObjectMeta: edge}, `{"imagePullSecrets":[{"name":"registry"}]}`)
 
 	putBack := []string{"Deployment edge", "NetworkPolicy edge", "Role edge", "Service edge", "ServiceAccount edge"}
 	r.becomesTold(t, "PutBack", putBack...)
 	r.touch(t, gw, "nothing was changed")
 	r.settled(t, gw)
 	r.becomesTold(t, "PutBack", putBack...)
+	if err := r.Get(t.Context(), key, account); err != nil || len(account.ImagePullSecrets) != 1 {
+		t.Errorf("what pods pull their image with is gone: %v %v", account.ImagePullSecrets, err)
+	}
 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "edge-status"}}
 	if err := r.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
