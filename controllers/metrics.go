@@ -13,7 +13,7 @@ type metrics struct {
 	shards  prometheus.Counter
 	bytes   prometheus.Counter
 
-	domains, held, pods, programmed, rejecting *prometheus.GaugeVec
+	domains, held, pods, programmed, blocking *prometheus.GaugeVec
 }
 
 // newMetrics registers them; with nil they are counted for nobody.
@@ -33,12 +33,12 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		held:       gauge("calfed_manager_held_removals", "Domains that wait for calfed.dev/confirm-removal before they go."),
 		pods:       gauge("calfed_manager_pods", "Pods of a gateway."),
 		programmed: gauge("calfed_manager_pods_programmed", "Pods of a gateway that serve its newest snapshot."),
-		rejecting:  gauge("calfed_manager_pods_blocking", "Pods of a gateway that reject a snapshot or cannot be asked."),
+		blocking:   gauge("calfed_manager_pods_blocking", "Pods of a gateway that reject a snapshot or cannot be asked."),
 	}
 	if to == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.compile, m.shards, m.bytes, m.domains, m.held, m.pods, m.programmed, m.rejecting} {
+	for _, c := range []prometheus.Collector{m.compile, m.shards, m.bytes, m.domains, m.held, m.pods, m.programmed, m.blocking} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}
@@ -58,14 +58,14 @@ func (m *metrics) gateway(name types.NamespacedName, post board.Gateway) {
 		}
 	}
 	for vec, value := range map[*prometheus.GaugeVec]int{
-		m.domains: post.Domains, m.held: len(post.Held), m.pods: len(post.Pods), m.programmed: programmed, m.rejecting: blocking,
+		m.domains: post.Domains, m.held: len(post.Held), m.pods: len(post.Pods), m.programmed: programmed, m.blocking: blocking,
 	} {
 		vec.WithLabelValues(name.Namespace, name.Name).Set(float64(value))
 	}
 }
 
 func (m *metrics) forget(name types.NamespacedName) {
-	for _, vec := range []*prometheus.GaugeVec{m.domains, m.held, m.pods, m.programmed, m.rejecting} {
+	for _, vec := range []*prometheus.GaugeVec{m.domains, m.held, m.pods, m.programmed, m.blocking} {
 		vec.DeleteLabelValues(name.Namespace, name.Name)
 	}
 }
