@@ -101,65 +101,59 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return g.drain(serving, inside)
 }
 
+// listen opens all sockets or none. They are returned by the name of the listener.
+func (g *Gateway) listen(ctx context.Context) (map[string]net.Listener, error) {
+	opened := map[string]net.Listener{}
+	for _, l := range []struct{ name, addr string }{
+		{listenerPublic, g.opt.PublicAddr}, {listenerSubmit, g.opt.SubmitAddr}, {listenerSMTP, g.opt.SMTPAddr},
+		{listenerAdmin, g.opt.AdminAddr}, {listenerStatus, g.opt.StatusAddr},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
+		if err != nil {
+			for _, ln := range opened {
+				_ = ln.Close()
+			}
+			return nil, fmt.Errorf("%s listener: %w", l.name, err)
+		}
+		opened[l.name] = ln
+	}
+	return opened, nil
+}
+
 // open opens all listeners or none. Those inside are for operators: they end last.
 func (g *Gateway) open(ctx context.Context) (serving []listener, inside []*front, err error) {
 	if g.opt.StatusAddr != "" && g.opt.StatusTLS == nil {
 		return nil, nil, errors.New("status listener: it needs StatusTLS")
 	}
-	var opened []net.Listener
-	listen := func(addr string) (net.Listener, error) {
-		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-		if err != nil {
-			for _, ln := range opened {
-				_ = ln.Close()
-			}
-			return nil, err
-		}
-		opened = append(opened, ln)
-		return ln, nil
+	sockets, err := g.listen(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	var addrs Addrs
-	if g.opt.PublicAddr != "" {
-		ln, err := listen(g.opt.PublicAddr)
-		if err != nil {
-			return nil, nil, fmt.Errorf("public listener: %w", err)
-		}
+	if ln := sockets[listenerPublic]; ln != nil {
 		addrs.Public = ln.Addr()
 		f := newFront(listenerPublic, ln, &entry{g: g, name: listenerPublic, serve: servePublic}, g.metrics, g.log)
 		f.secure = always(g.listenerTLS(func(gen *generation) *tls.Config { return gen.public }))
 		serving = append(serving, f)
 	}
-	if g.opt.SubmitAddr != "" {
-		ln, err := listen(g.opt.SubmitAddr)
-		if err != nil {
-			return nil, nil, fmt.Errorf("submit listener: %w", err)
-		}
+	if ln := sockets[listenerSubmit]; ln != nil {
 		addrs.Submit = ln.Addr()
 		f := newFront(listenerSubmit, ln, &entry{g: g, name: listenerSubmit, serve: serveSubmit}, g.metrics, g.log)
 		f.secure = whenAsked(g.listenerTLS(func(gen *generation) *tls.Config { return gen.submits }))
 		serving = append(serving, f)
 	}
-	if g.opt.SMTPAddr != "" {
-		ln, err := listen(g.opt.SMTPAddr)
-		if err != nil {
-			return nil, nil, fmt.Errorf("smtp listener: %w", err)
-		}
+	if ln := sockets[listenerSMTP]; ln != nil {
 		addrs.SMTP = ln.Addr()
 		serving = append(serving, g.newMailFront(ln))
 	}
-	if g.opt.AdminAddr != "" {
-		ln, err := listen(g.opt.AdminAddr)
-		if err != nil {
-			return nil, nil, fmt.Errorf("admin listener: %w", err)
-		}
+	if ln := sockets[listenerAdmin]; ln != nil {
 		addrs.Admin = ln.Addr()
 		inside = append(inside, newFront(listenerAdmin, ln, g.adminHandler(), g.metrics, g.log))
 	}
-	if g.opt.StatusAddr != "" {
-		ln, err := listen(g.opt.StatusAddr)
-		if err != nil {
-			return nil, nil, fmt.Errorf("status listener: %w", err)
-		}
+	if ln := sockets[listenerStatus]; ln != nil {
 		addrs.Status = ln.Addr()
 		f := newFront(listenerStatus, ln, g.statusHandler(), g.metrics, g.log)
 		f.secure = always(g.opt.StatusTLS.config())
