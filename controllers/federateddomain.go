@@ -97,7 +97,9 @@ func (r *federatedDomains) tellHeld(again func(types.NamespacedName)) func(types
 		post, _ := r.board.Gateways.Get(gateway)
 		mu.Lock()
 		before := held[gateway]
-		held[gateway] = post.Held
+		if held[gateway] = post.Held; len(post.Held) == 0 {
+			delete(held, gateway)
+		}
 		mu.Unlock()
 		if slices.Equal(before, post.Held) {
 			return

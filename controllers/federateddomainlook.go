@@ -161,8 +161,8 @@ func (r *federatedDomains) leavePlace(ctx context.Context, d *v1alpha1.Federated
 	if _, err := r.change(ctx, d, d.Status.Published, nil); err != nil {
 		now.oldPlace++
 		if p.place == nil || now.oldPlace < oldPlaceTries {
-			now.failure = asFailure(err)
-			now.failure = &publish.Error{Reason: now.failure.Reason, Message: "what was published before cannot be taken back: " + now.failure.Message}
+			why := asFailure(err)
+			now.failure = &publish.Error{Reason: why.Reason, Message: "what was published before cannot be taken back: " + why.Message}
 			return false
 		}
 		r.leftovers(d, d, err)
@@ -218,18 +218,18 @@ func discoverable(report *probe.Report) metav1.Condition {
 	if report.Word == probe.Degraded {
 		verdict = probe.Warning
 	}
-	first := "nothing can be seen from outside"
+	worst := "nothing can be seen from outside"
 	if i := slices.IndexFunc(report.Steps, func(s probe.Step) bool { return s.Verdict == verdict }); i >= 0 {
-		first = report.Steps[i].Name + ": " + report.Steps[i].Cause
+		worst = report.Steps[i].Name + ": " + report.Steps[i].Cause
 	}
 	switch report.Word {
 	case probe.Healthy:
 	case probe.Degraded:
-		c.Message = clip("seen from outside, but " + first)
+		c.Message = clip("seen from outside, but " + worst)
 	case probe.Unknown:
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonPending, clip(first)
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonPending, clip(worst)
 	default:
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNotDiscoverable, clip(first)
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNotDiscoverable, clip(worst)
 	}
 	return c
 }
