@@ -107,8 +107,10 @@ func setupFederationGateway(mgr manager.Manager, d *deps) error {
 func (r *gateways) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	var gw v1alpha1.FederationGateway
 	if err := r.client.Get(ctx, req.NamespacedName, &gw); err != nil {
-		r.applied.forget(req.NamespacedName)
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+		if err = client.IgnoreNotFound(err); err == nil {
+			r.applied.forget(req.NamespacedName)
+		}
+		return reconcile.Result{}, err
 	}
 	if !gw.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, nil // the garbage collector takes what is ours
