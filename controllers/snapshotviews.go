@@ -19,20 +19,26 @@ type place struct {
 	shard   int
 }
 
-// view is what compiling one part said of a policy or key.
+// view is what compiling the part at a place said of a policy or key.
 type view struct {
+	place
 	generation int64 // policies: of the object that was compiled
 	findings   []compile.Finding
-	covers     map[string]types.NamespacedName // policies: FederatedDomains by domain
+	covers     []coveredDomain // policies
 	shadowed   []string
 	users      []types.NamespacedName // keys
+}
+
+type coveredDomain struct {
+	domain string
+	source types.NamespacedName // its FederatedDomain
 }
 
 // views gathers what all parts of all gateways say of policies and keys. Safe for concurrent use.
 type views struct {
 	mu       sync.Mutex
-	policies map[types.NamespacedName]map[place]view
-	keys     map[types.NamespacedName]map[place]view
+	policies map[types.NamespacedName][]view  // of one or a few places each
+	keys     map[types.NamespacedName][]view  // likewise
 	in       map[place][]types.NamespacedName // policies and keys with a view
 }
 
@@ -42,12 +48,12 @@ func (v *views) replace(gateway types.NamespacedName, shard int, p *part) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.in == nil {
-		v.policies, v.keys = map[types.NamespacedName]map[place]view{}, map[types.NamespacedName]map[place]view{}
+		v.policies, v.keys = map[types.NamespacedName][]view{}, map[types.NamespacedName][]view{}
 		v.in = map[place][]types.NamespacedName{}
 	}
 	for _, name := range v.in[at] {
-		for _, m := range []map[types.NamespacedName]map[place]view{v.policies, v.keys} {
-			if delete(m[name], at); len(m[name]) == 0 {
+		for _, m := range []map[types.NamespacedName][]view{v.policies, v.keys} {
+			if m[name] = slices.DeleteFunc(m[name], func(x view) bool { return x.place == at }); len(m[name]) == 0 {
 				delete(m, name)
 			}
 		}
@@ -59,25 +65,22 @@ func (v *views) replace(gateway types.NamespacedName, shard int, p *part) {
 			sources[d.domain] = d.name
 		}
 	}
-	add := func(m map[types.NamespacedName]map[place]view, name types.NamespacedName, x view) {
-		if m[name] == nil {
-			m[name] = map[place]view{}
-		}
-		m[name][at] = x
+	add := func(m map[types.NamespacedName][]view, name types.NamespacedName, x view) {
+		m[name] = append(m[name], x)
 		v.in[at] = append(v.in[at], name)
 	}
 	findings := byObject(p.compiled.Findings, v1alpha1.KindPeerPolicy)
 	for _, policy := range p.policies {
 		name := policy.NamespacedName
-		x := view{generation: policy.generation, findings: findings[name], covers: map[string]types.NamespacedName{}, shadowed: p.compiled.ShadowedBy[name.String()]}
+		x := view{place: at, generation: policy.generation, findings: findings[name], shadowed: p.compiled.ShadowedBy[name.String()]}
 		for _, domain := range p.compiled.Covers[name.String()] {
-			x.covers[domain] = sources[domain]
+			x.covers = append(x.covers, coveredDomain{domain, sources[domain]})
 		}
 		add(v.policies, name, x)
 	}
 	findings = byObject(p.compiled.Findings, v1alpha1.KindDKIMKey)
 	for _, name := range p.keys() {
-		x := view{findings: findings[name]}
+		x := view{place: at, findings: findings[name]}
 		for _, id := range p.compiled.KeyUsers[name.String()] {
 			x.users = append(x.users, parseName(id))
 		}
@@ -124,8 +127,8 @@ func (v *views) policy(name types.NamespacedName) (board.Policy, []types.Namespa
 		out.Findings = append(out.Findings, x.findings...)
 		out.ShadowedBy = append(out.ShadowedBy, x.shadowed...)
 		shadowed = shadowed && (len(x.covers) == 0 || len(x.shadowed) > 0)
-		for domain, source := range x.covers {
-			out.Domains, covered = append(out.Domains, domain), append(covered, source)
+		for _, c := range x.covers {
+			out.Domains, covered = append(out.Domains, c.domain), append(covered, c.source)
 		}
 	}
 	out.Findings = compile.SortFindings(out.Findings)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -32,6 +33,7 @@ type managerOptions struct {
 	resolver              string
 	probeCIDRs, dnsCIDRs  []string
 	apiServers            []string
+	memory                int64 // bytes
 	logFormat, logLevel   string
 	config                *rest.Config
 	namespace             string // of the operator
@@ -65,6 +67,7 @@ func newManagerCommand() *cobra.Command {
 	f.BoolVar(&opt.leaderElect, "leader-elect", true, "work only while leading")
 	f.StringVar(&opt.metricsAddr, "metrics-addr", ":8080", "`ADDR` for /metrics, empty for none")
 	f.StringVar(&opt.health, "health-addr", ":8081", "`ADDR` for /healthz and /readyz, empty for none")
+	f.Int64Var(&opt.memory, "memory-limit", 0, "`BYTES` that the container may have: the heap is kept below four fifths; default: no bound")
 	f.StringVar(&opt.resolver, "resolver", "", "`ADDR` (IP:port) of the DNS resolver; default: the system's")
 	f.StringSliceVar(&opt.probeCIDRs, "probe-cidrs", nil, "`RANGES` to which looks from outside may lead, beside public addresses")
 	f.StringSliceVar(&opt.dnsCIDRs, "dns-update-cidrs", nil, "`RANGES` to which dynamic updates of DNS may lead, beside public addresses")
@@ -126,6 +129,9 @@ func (o *managerOptions) run(cmd *cobra.Command) error {
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
 	klog.SetSlogLogger(log)
+	if o.memory > 0 {
+		debug.SetMemoryLimit(o.memory / 5 * 4)
+	}
 	servers, err := o.servers(cmd.Context())
 	if err != nil {
 		return err
