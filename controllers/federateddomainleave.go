@@ -107,6 +107,7 @@ func (r *federatedDomains) leftovers(d *v1alpha1.FederatedDomain, at runtime.Obj
 		names = append(names, rec.Name+" "+rec.Type)
 	}
 	left := clip(strings.Join(names, ", "))
-	r.events.Eventf(at, nil, corev1.EventTypeWarning, "RecordsLeft", "Withdraw", "%s", clip("FederatedDomain "+d.Name+": "+asFailure(err).Message+"; remove by hand: "+left))
+	// without the domain, Events about two in one namespace would be taken for one that comes again
+	r.events.Eventf(at, d, corev1.EventTypeWarning, "RecordsLeft", "Withdraw", "%s", clip("FederatedDomain "+d.Name+": "+asFailure(err).Message+"; remove by hand: "+left))
 	r.Log.Warn("DNS records stay behind", "federateddomain", d.Namespace+"/"+d.Name, "records", left)
 }

@@ -55,11 +55,21 @@ func TestANamespaceThatGoesIsNotHeldUp(t *testing.T) {
 	d := r.domain("org", r.update())
 	r.serve(d)
 	r.isReady(d)
+	team := d.DeepCopy()
+	team.ObjectMeta = metav1.ObjectMeta{Namespace: r.ns, Name: "team"}
+	team.Spec.Domain = "team.example.org"
+	r.make(team)
+	teams := compiled()
+	teams.Name = "team.example.org"
+	r.post(team, board.Domain{Compiled: teams, Hash: "t", Written: true, Programmed: true})
+	r.isReady(team)
 	r.primary.SetUnavailable(true)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.ns}}
 	r.delete(ns)
 	r.isGone(d)
-	r.event("default", "RecordsLeft", "remove by hand", serviceName+" SRV")
+	r.isGone(team)
+	r.event("default", "RecordsLeft", "FederatedDomain org: ", "remove by hand", serviceName+" SRV")
+	r.event("default", "RecordsLeft", "FederatedDomain team: ", "remove by hand", "_ischedules._tcp.team.example.org. SRV")
 	r.untilIn(0, "the namespace goes", func(ctx context.Context) bool {
 		return apierrors.IsNotFound(r.Get(ctx, client.ObjectKeyFromObject(ns), ns))
 	})
