@@ -33,7 +33,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		held:       gauge("calfed_manager_held_removals", "Domains that wait for calfed.dev/confirm-removal before they go."),
 		pods:       gauge("calfed_manager_pods", "Pods of a gateway."),
 		programmed: gauge("calfed_manager_pods_programmed", "Pods of a gateway that serve its newest snapshot."),
-		blocking:   gauge("calfed_manager_pods_blocking", "Pods of a gateway that reject a snapshot or cannot be asked."),
+		blocking:   gauge("calfed_manager_pods_blocking", "Pods of a gateway that reject a snapshot, hear of none or cannot be asked."),
 	}
 	if to == nil {
 		return m, nil
