@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/controllers/kubetest"
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 // A real API server takes all that can be rendered, without a word about fields that it does not know.
@@ -23,9 +24,9 @@ func TestAPIServerTakesEveryRendering(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			manifest := template(t, ns, args...)
+			manifest := deploytest.Chart(t, ns, args...)
 			out := c.Kubectl(t, manifest, "apply", "--server-side", "--force-conflicts", "--validate=strict", "--dry-run=server", "-f", "-")
-			if took, want := strings.Count(out, "(server dry run)"), len(objects(t, manifest)); took != want {
+			if took, want := strings.Count(out, "(server dry run)"), len(deploytest.Objects(t, manifest)); took != want {
 				t.Errorf("took %d of %d objects:\n%s", took, want, out)
 			}
 		})
@@ -41,7 +42,7 @@ func TestPodsAreRestricted(t *testing.T) {
 	if err := c.Client.Patch(t.Context(), ns, patch); err != nil {
 		t.Fatal(err)
 	}
-	for _, u := range objects(t, template(t, ns.Name)) {
+	for _, u := range deploytest.Objects(t, deploytest.Chart(t, ns.Name)) {
 		if u.GetKind() != "Deployment" {
 			continue
 		}

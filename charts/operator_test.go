@@ -23,6 +23,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/calfed/calfed/controllers/kubetest"
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 // The real operator, with the arguments that the chart gives it and no rights but those, takes up its work: it leads, is ready and
@@ -37,7 +38,7 @@ func TestOperatorWorksWithTheRightsOfTheChart(t *testing.T) {
 			if mode == "single namespaces" {
 				args = append(args, with("watchNamespaces={"+watched+"}")...)
 			}
-			manifest := template(t, system, args...)
+			manifest := deploytest.Chart(t, system, args...)
 			c.Kubectl(t, manifest, "apply", "--server-side", "-f", "-")
 
 			host := fmt.Sprintf("127.%d.%d.%d", 88+i, os.Getpid()>>8&255, os.Getpid()&255) // no other process has it
@@ -70,7 +71,7 @@ func startOperator(t *testing.T, c *kubetest.Cluster, namespace, host, manifest 
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	var d appsv1.Deployment
-	for _, u := range objects(t, manifest) {
+	for _, u := range deploytest.Objects(t, manifest) {
 		if u.GetKind() == "Deployment" {
 			d = decode[appsv1.Deployment](t, u)
 		}
@@ -157,7 +158,7 @@ var series = regexp.MustCompile(`([a-z_]+)\{`)
 // checkAlerts looks whether the operator has the series of the alerts; up is Prometheus's own.
 func checkAlerts(t *testing.T, manifest, url string) {
 	t.Helper()
-	for _, u := range objects(t, manifest) {
+	for _, u := range deploytest.Objects(t, manifest) {
 		if u.GetKind() != "PrometheusRule" {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/kubetest"
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 const (
@@ -77,7 +78,7 @@ func newRig(t *testing.T) *rig {
 // helm runs helm, which must succeed.
 func (r *rig) helm(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := helm(t, r.kubeconfig, append(args, "--namespace", system)...)
+	out, err := deploytest.Helm(t, r.kubeconfig, append(args, "--namespace", system)...)
 	if err != nil {
 		t.Fatalf("helm %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -228,7 +229,7 @@ func TestReleaseGoesAndResourcesStay(t *testing.T) {
 	}
 
 	r.helm(t, "uninstall", "calfed")
-	out, err := helm(t, r.kubeconfig, "install", "other", "calfed", "--namespace", system)
+	out, err := deploytest.Helm(t, r.kubeconfig, "install", "other", "calfed", "--namespace", system)
 	if err == nil || !strings.Contains(out, "cannot be imported into the current release") {
 		t.Errorf("another release took over what is not its own: %v\n%s", err, out)
 	}
@@ -293,7 +294,7 @@ func TestNotesCanBeFollowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"install", "calfed", "calfed", "--namespace", ns, "--dry-run=client", "--take-ownership"}, tc.args...)
-			out, err := helm(t, kubeconfig, args...)
+			out, err := deploytest.Helm(t, kubeconfig, args...)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

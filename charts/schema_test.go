@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 // A mistake in the values is refused before anything is applied, and the message names the value.
@@ -34,7 +36,7 @@ func TestMistakesInValuesAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, err := helm(t, "", "template", "calfed", "calfed", "--kube-version", "1.31.0", "--set", tc.set)
+			out, err := deploytest.Helm(t, "", "template", "calfed", "calfed", "--kube-version", "1.31.0", "--set", tc.set)
 			if err == nil {
 				t.Fatal("it was taken")
 			}
@@ -47,7 +49,7 @@ func TestMistakesInValuesAreRefused(t *testing.T) {
 
 func TestOldKubernetesIsRefused(t *testing.T) {
 	t.Parallel()
-	out, err := helm(t, "", "template", "calfed", "calfed", "--kube-version", "1.30.9")
+	out, err := deploytest.Helm(t, "", "template", "calfed", "calfed", "--kube-version", "1.30.9")
 	if err == nil || !strings.Contains(out, "incompatible with Kubernetes") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -16,9 +16,20 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
+
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
+
+// with sets values.
+func with(values ...string) []string {
+	var args []string
+	for _, v := range values {
+		args = append(args, "--set", v)
+	}
+	return args
+}
 
 // everything is what there is to switch on.
 var everything = append([]string{"--api-versions", "monitoring.coreos.com/v1"}, with(
@@ -51,7 +62,7 @@ func TestRendering(t *testing.T) {
 			t.Parallel()
 			var rest []string
 			kept := map[string]*apiextensionsv1.CustomResourceDefinition{}
-			for doc := range strings.SplitSeq(template(t, "calfed-system", args...), "\n---\n") {
+			for doc := range strings.SplitSeq(deploytest.Chart(t, "calfed-system", args...), "\n---\n") {
 				if !strings.Contains(doc, "kind: CustomResourceDefinition\n") {
 					rest = append(rest, doc)
 					continue
@@ -149,7 +160,7 @@ func TestRulesAreThoseOfTheCode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clusterly, roles := 0, map[string][]rbacv1.PolicyRule{}
-			for _, u := range objects(t, template(t, "calfed-system", tc.args...)) {
+			for _, u := range deploytest.Objects(t, deploytest.Chart(t, "calfed-system", tc.args...)) {
 				switch u.GetKind() {
 				case "ClusterRoleBinding":
 					clusterly++
@@ -196,7 +207,7 @@ func TestArgumentsAreFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, u := range objects(t, template(t, "calfed-system", everything...)) {
+	for _, u := range deploytest.Objects(t, deploytest.Chart(t, "calfed-system", everything...)) {
 		if u.GetKind() != "Deployment" {
 			continue
 		}
@@ -224,7 +235,7 @@ func TestMonitoringOnlyWithItsAPI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := 0
-			for _, u := range objects(t, template(t, "calfed-system", tc.args...)) {
+			for _, u := range deploytest.Objects(t, deploytest.Chart(t, "calfed-system", tc.args...)) {
 				switch u.GetKind() {
 				case "ServiceMonitor":
 					got++
@@ -243,7 +254,25 @@ func TestMonitoringOnlyWithItsAPI(t *testing.T) {
 
 func TestLint(t *testing.T) {
 	t.Parallel()
-	if out, err := helm(t, "", "lint", "--strict", "calfed"); err != nil {
+	if out, err := deploytest.Helm(t, "", "lint", "--strict", "calfed"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// definitions reads config/crd, by file name.
+func definitions(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob("../config/crd/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no definitions: %v", err)
+	}
+	out := map[string]string{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[path] = string(text)
+	}
+	return out
 }

@@ -2,60 +2,21 @@
 package config_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"github.com/calfed/calfed/controllers/kubetest"
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 func TestMain(m *testing.M) {
 	os.Exit(kubetest.Main(m))
-}
-
-// tool runs a program of hack/deploytools; the first time it is built, into Go's cache. Paths among args must be absolute.
-func tool(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"-C", "../hack/deploytools", "tool"}, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
-	}
-	return string(out)
-}
-
-func absolute(t *testing.T, path string) string {
-	t.Helper()
-	out, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func objects(t *testing.T, manifest string) []*unstructured.Unstructured {
-	t.Helper()
-	var out []*unstructured.Unstructured
-	for _, doc := range strings.Split("\n"+manifest, "\n---\n") {
-		u := &unstructured.Unstructured{}
-		if err := yaml.UnmarshalStrict([]byte(doc), &u.Object); err != nil {
-			t.Fatalf("%v in\n%s", err, doc)
-		}
-		if len(u.Object) > 0 {
-			out = append(out, u)
-		}
-	}
-	return out
 }
 
 // A real API server with the definitions of the neighbours takes all that is built, without a word about unknown fields. What each
@@ -76,14 +37,14 @@ func TestAPIServerTakesEveryFolder(t *testing.T) {
 	} {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
-			manifest := tool(t, "kustomize", "build", absolute(t, folder))
+			manifest := deploytest.Kustomize(t, folder)
 			for _, text := range holds {
 				if !strings.Contains(manifest, text+"\n") {
 					t.Errorf("no %q in it", text)
 				}
 			}
 			out := c.Kubectl(t, manifest, "apply", "--server-side", "--force-conflicts", "--validate=strict", "--dry-run=server", "-f", "-")
-			if took, want := strings.Count(out, "(server dry run)"), len(objects(t, manifest)); took != want {
+			if took, want := strings.Count(out, "(server dry run)"), len(deploytest.Objects(t, manifest)); took != want {
 				t.Errorf("took %d of %d objects:\n%s", took, want, out)
 			}
 		})
@@ -93,8 +54,7 @@ func TestAPIServerTakesEveryFolder(t *testing.T) {
 // config/default and the Helm chart with its defaults are the same operator.
 func TestDefaultIsWhatTheChartMakes(t *testing.T) {
 	t.Parallel()
-	chart := tool(t, "helm", "template", "calfed", absolute(t, "../charts/calfed"), "--namespace", "calfed-system", "--kube-version", "1.31.0")
-	want, got := contents(t, chart), contents(t, tool(t, "kustomize", "build", absolute(t, "default")))
+	want, got := contents(t, deploytest.Chart(t, "calfed-system")), contents(t, deploytest.Kustomize(t, "default"))
 	delete(got, "Namespace calfed-system") // helm makes it with --create-namespace
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-chart +config/default)\n%s", diff)
@@ -106,7 +66,7 @@ func TestDefaultIsWhatTheChartMakes(t *testing.T) {
 func contents(t *testing.T, manifest string) map[string]any {
 	t.Helper()
 	out := map[string]any{}
-	for _, u := range objects(t, manifest) {
+	for _, u := range deploytest.Objects(t, manifest) {
 		if u.GetKind() == "CustomResourceDefinition" {
 			continue
 		}
@@ -145,7 +105,7 @@ func TestImageOfGatewaysFollows(t *testing.T) {
 	if err := os.WriteFile(path, []byte(edited), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	manifest := tool(t, "kustomize", "build", filepath.Dir(path))
+	manifest := deploytest.Kustomize(t, filepath.Dir(path))
 	for _, want := range []string{"image: " + image, "- --image=" + image} {
 		if !strings.Contains(manifest, want+"\n") {
 			t.Errorf("no %q", want)
@@ -161,7 +121,7 @@ func TestFluxExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for _, u := range objects(t, string(text)) {
+	for _, u := range deploytest.Objects(t, string(text)) {
 		if u.GetKind() != "Kustomization" {
 			continue
 		}

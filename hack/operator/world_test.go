@@ -7,7 +7,6 @@
 package operator_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -19,7 +18,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,6 +36,7 @@ import (
 	"github.com/calfed/calfed/controllers/kubetest"
 	"github.com/calfed/calfed/controllers/publish/primarytest"
 	"github.com/calfed/calfed/gateway/netguard/catest"
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 const (
@@ -84,27 +83,10 @@ calendar.example.org. 1 IN A {lb}
 	if err := os.WriteFile(roots, w.ca.PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	chart := w.render("resolver="+w.nsIP+":53", "probeCIDRs={127.0.0.0/8}", "dnsUpdateCIDRs={127.0.0.0/8}", "crds.install=false")
+	chart := deploytest.Chart(t, systemNS, "--set", "resolver="+w.nsIP+":53,probeCIDRs={127.0.0.0/8},dnsUpdateCIDRs={127.0.0.0/8},crds.install=false")
 	w.cluster.Kubectl(t, chart, "apply", "--server-side", "-f", "-")
 	w.cluster.Kubectl(t, "", "-n", systemNS, "set", "env", "deployment/calfed", "SSL_CERT_FILE="+roots)
 	return w
-}
-
-func (w *world) render(values ...string) string {
-	w.t.Helper()
-	args := []string{"tool", "helm", "template", "calfed", "../../charts/calfed", "--namespace", systemNS, "--kube-version", "1.35.0"}
-	for _, v := range values {
-		args = append(args, "--set", v)
-	}
-	cmd := exec.CommandContext(w.t.Context(), "go", args...)
-	cmd.Env = append(os.Environ(), "GOFLAGS=-modfile=../deploytools/go.mod")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		w.t.Fatalf("helm template: %v: %s", err, stderr.Bytes())
-	}
-	return string(out)
 }
 
 func (w *world) make(objects ...client.Object) {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,6 +30,7 @@ import (
 	"github.com/calfed/calfed/controllers/kubetest"
 	"github.com/calfed/calfed/gateway/netguard/catest"
 	"github.com/calfed/calfed/gateway/resolver/dnstest"
+	"github.com/calfed/calfed/hack/deploytest"
 )
 
 var (
@@ -73,7 +73,8 @@ func TestScale(t *testing.T) {
 	operators, pods := cluster.Kubelet(t, systemNS), cluster.Kubelet(t, gatewayNS)
 	before := cluster.EtcdReceived(t)
 	began = time.Now()
-	cluster.Kubectl(t, render(t, names.Addr()), "apply", "--server-side", "-f", "-")
+	chart := deploytest.Chart(t, systemNS, "--set", "crds.install=false,resources.limits.memory=1536Mi,log.level=warn", "--set-string", "resolver="+names.Addr())
+	cluster.Kubectl(t, chart, "apply", "--server-side", "-f", "-")
 	t.Cleanup(func() {
 		if t.Failed() { // before the kubelets print what the processes wrote
 			t.Log(cluster.Kubectl(t, "", "get", "fgw,deploy,pods", "-A", "-o", "wide"))
@@ -231,20 +232,6 @@ func populateTenant(ctx context.Context, c client.Client, first int) error {
 		}
 	}
 	return nil
-}
-
-// render is the chart, with nobody to ask but our own name server.
-func render(t *testing.T, resolver string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "tool", "helm", "template", "calfed", "../../charts/calfed", "--namespace", systemNS, "--kube-version", "1.35.0",
-		"--set", "crds.install=false,resources.limits.memory=1536Mi,log.level=warn", "--set-string", "resolver="+resolver)
-	cmd.Env = append(os.Environ(), "GOFLAGS=-modfile=../deploytools/go.mod")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("helm template: %v", err)
-	}
-	return string(out)
 }
 
 func until(ctx context.Context, t *testing.T, done wait.ConditionWithContextFunc) {
