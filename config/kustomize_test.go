@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -132,6 +133,11 @@ func TestFluxExample(t *testing.T) {
 		}
 		if waits, _, _ := unstructured.NestedBool(u.Object, "spec", "wait"); !waits {
 			t.Errorf("%s is ready before what is in it", u.GetName())
+		}
+		// a first key waits for an hour after its record is out (rotation.publishBefore)
+		timeout, _, _ := unstructured.NestedString(u.Object, "spec", "timeout")
+		if d, err := time.ParseDuration(timeout); u.GetName() == "federation" && (err != nil || d <= time.Hour) {
+			t.Errorf("%s is given up after %s, before a key can sign", u.GetName(), timeout)
 		}
 	}
 	if found != 2 {
