@@ -51,7 +51,6 @@ type federatedDomains struct {
 	sights sights
 	rounds *rounds.Rounds
 	pace   *rounds.Pace
-	askers *askers
 	// backend is askBackend; a test has another.
 	backend func(ctx context.Context, gateway types.NamespacedName, domain string) (snapshot.BackendReport, error)
 }
@@ -62,7 +61,7 @@ func setupFederatedDomain(mgr manager.Manager, d *deps) error {
 }
 
 func newFederatedDomains(mgr manager.Manager, d *deps) (*federatedDomains, error) {
-	r := &federatedDomains{deps: d, client: mgr.GetClient(), live: mgr.GetAPIReader(), pace: rounds.NewPace(lookUps, d.Clock), askers: newAskers(d)}
+	r := &federatedDomains{deps: d, client: mgr.GetClient(), live: mgr.GetAPIReader(), pace: rounds.NewPace(lookUps, d.Clock)}
 	r.backend = r.askBackend
 	r.rounds = rounds.New(rounds.Config{
 		Period: lookPeriod, Soonest: lookSoonest, Workers: lookWorkers, Clock: d.Clock, Look: r.look,

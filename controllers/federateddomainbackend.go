@@ -33,7 +33,7 @@ func (r *federatedDomains) askBackend(ctx context.Context, gateway types.Namespa
 	if err != nil {
 		return snapshot.BackendReport{}, err
 	}
-	asker, err := r.askers.client(ctx, gateway)
+	asker, err := r.backendAskers.client(ctx, gateway)
 	if err != nil {
 		return snapshot.BackendReport{}, err
 	}

@@ -94,13 +94,15 @@ func newDeps(mgr manager.Manager, opt Options) (*deps, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &deps{
+	d := &deps{
 		Options: opt,
 		board:   &board.Board{},
 		secrets: newContents(mgr),
 		owned:   owned,
 		events:  mgr.GetEventRecorder("calfed"),
-	}, nil
+	}
+	d.backendAskers = newAskers(d)
+	return d, nil
 }
 
 // ownedCache is a cache of its own because the manager's has one way a kind: Secrets are in that by metadata, all of them.

@@ -24,6 +24,8 @@ type deps struct {
 	secrets *contents   // of Secrets and ConfigMaps that objects refer to
 	owned   cache.Cache // whole Secrets with the label calfed.dev/owned (keylife.LabelOwned), save those of snapshots
 	events  events.EventRecorder
+	// backendAskers have gateway pods try back ends. That takes long, and keeps nobody waiting who asks what they serve.
+	backendAskers *askers
 }
 
 // Setup adds all reconcilers to a manager that was made with ManagerOptions.

@@ -168,6 +168,7 @@ func (r *snapshots) gone(ctx context.Context, st *gatewayState) error {
 	r.board.Gateways.Remove(st.name)
 	r.metrics.forget(st.name)
 	r.askers.forget(st.name)
+	r.backendAskers.forget(st.name)
 	for _, name := range st.dropped {
 		if was, ok := r.board.Domains.Get(name); ok && was.Gateway == st.name {
 			r.board.Domains.Remove(name)
