@@ -23,64 +23,46 @@ var whole = flag.Bool("whole", false, "follow the rotation to its end, the withd
 
 // Two organisations: west signs with a key that the operator leads, east verifies, and keeps keys as long as their records
 // say, an hour.
-const west = `
+const (
+	aSide = `
+---
 apiVersion: federation.calfed.dev/v1alpha1
 kind: FederationGateway
-metadata: {name: gw, namespace: west}
+metadata: {name: gw, namespace: {side}}
 spec:
-  host: west-gw.example.org
+  host: {side}-gw.example.org
   tls: {type: Secret, secret: {name: tls}}
   replicas: 2
   egress: {peerCIDRs: [127.0.0.0/8], backendCIDRs: [127.0.0.0/8], resolver: "{ns}:53", caBundleRef: {kind: Secret, name: ca, key: ca.crt}}
+---
+apiVersion: federation.calfed.dev/v1alpha1
+kind: PeerPolicy
+metadata: {name: {other}, namespace: {side}}
+spec: {peers: [{other}.example.org], action: Allow}
+---
+apiVersion: federation.calfed.dev/v1alpha1
+kind: FederatedDomain
+metadata: {name: {side}, namespace: {side}}
+spec:
+  domain: {side}.example.org
+  gatewayRef: {name: gw}
+  backend: {type: ISchedule, iSchedule: {url: "{backend}/ischedule"}}
+  publish: {type: RFC2136, rfc2136: {server: ns1.example.org, tsig: {keyName: calfed, secretRef: {name: tsig, key: key}}}}
+`
+	// alsoSends is what a side has beside that which also sends; its domain goes on.
+	alsoSends = `  signing: {keys: [{name: key}], signatureLifetime: 1m}
+  submitters: [{name: calendar, tokenRef: {name: token, key: token}}]
 ---
 apiVersion: federation.calfed.dev/v1alpha1
 kind: DKIMKey
-metadata: {name: key, namespace: west}
+metadata: {name: key, namespace: {side}}
 spec:
-  domain: west.example.org
+  domain: {side}.example.org
   source:
     type: Generated
     generated: {rotation: {publishBefore: 0s, retireAfter: 0s}}
----
-apiVersion: federation.calfed.dev/v1alpha1
-kind: FederatedDomain
-metadata: {name: west, namespace: west}
-spec:
-  domain: west.example.org
-  gatewayRef: {name: gw}
-  signing: {keys: [{name: key}], signatureLifetime: 1m}
-  backend: {type: ISchedule, iSchedule: {url: "{backend}/ischedule"}}
-  submitters: [{name: calendar, tokenRef: {name: token, key: token}}]
-  publish: {type: RFC2136, rfc2136: {server: ns1.example.org, tsig: {keyName: calfed, secretRef: {name: tsig, key: key}}}}
----
-apiVersion: federation.calfed.dev/v1alpha1
-kind: PeerPolicy
-metadata: {name: east, namespace: west}
-spec: {peers: [east.example.org], action: Allow}
----
-apiVersion: federation.calfed.dev/v1alpha1
-kind: FederationGateway
-metadata: {name: gw, namespace: east}
-spec:
-  host: east-gw.example.org
-  tls: {type: Secret, secret: {name: tls}}
-  replicas: 2
-  egress: {peerCIDRs: [127.0.0.0/8], backendCIDRs: [127.0.0.0/8], resolver: "{ns}:53", caBundleRef: {kind: Secret, name: ca, key: ca.crt}}
----
-apiVersion: federation.calfed.dev/v1alpha1
-kind: FederatedDomain
-metadata: {name: east, namespace: east}
-spec:
-  domain: east.example.org
-  gatewayRef: {name: gw}
-  backend: {type: ISchedule, iSchedule: {url: "{backend}/ischedule"}}
-  publish: {type: RFC2136, rfc2136: {server: ns1.example.org, tsig: {keyName: calfed, secretRef: {name: tsig, key: key}}}}
----
-apiVersion: federation.calfed.dev/v1alpha1
-kind: PeerPolicy
-metadata: {name: west, namespace: east}
-spec: {peers: [west.example.org], action: Allow}
 `
+)
 
 // A key is replaced while messages flow, from the first look at the new record to the withdrawal of the old one (-whole): every
 // message of every moment is verified and delivered.
@@ -100,7 +82,8 @@ func TestKeysRotateUnderTraffic(t *testing.T) {
 	w.secret("west", "token", map[string]string{"token": "0123456789abcdef"})
 	w.balance(w.lbIP, "west", "gw")
 	w.balance(eastLB, "east", "gw")
-	w.cluster.Kubectl(t, strings.NewReplacer("{ns}", w.nsIP, "{backend}", calendar.URL).Replace(west), "apply", "-f", "-")
+	manifest := strings.NewReplacer("{side}", "west", "{other}", "east").Replace(aSide+alsoSends) + strings.NewReplacer("{side}", "east", "{other}", "west").Replace(aSide)
+	w.cluster.Kubectl(t, strings.NewReplacer("{ns}", w.nsIP, "{backend}", calendar.URL).Replace(manifest), "apply", "-f", "-")
 	w.until("every resource is Ready", func() string {
 		return strings.Join(w.notReady(context.Background()), "\n")
 	}, func(ctx context.Context) bool { return len(w.notReady(ctx)) == 0 })
