@@ -208,6 +208,14 @@ type PodTemplate struct {
 	// +optional
 	Resources *PodResources `json:"resources,omitempty"`
 
+	// ImagePullSecrets are Secrets in the gateway's namespace with which nodes pull the image. Without any, those of the pods'
+	// ServiceAccount count.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	ImagePullSecrets []SecretRef `json:"imagePullSecrets,omitempty"`
+
 	// NodeSelector of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32

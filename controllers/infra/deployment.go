@@ -66,6 +66,7 @@ func podTemplate(gw *v1alpha1.FederationGateway, image string) corev1.PodTemplat
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{spread(gw, corev1.LabelHostname), spread(gw, corev1.LabelTopologyZone)},
+		ImagePullSecrets:          pullSecrets(add.ImagePullSecrets),
 		NodeSelector:              maps.Clone(add.NodeSelector),
 		Tolerations:               add.Tolerations,
 		Affinity:                  add.Affinity,
@@ -73,6 +74,14 @@ func podTemplate(gw *v1alpha1.FederationGateway, image string) corev1.PodTemplat
 		Containers:                []corev1.Container{container(gw, add, image)},
 		Volumes:                   volumes(gw),
 	}}
+}
+
+func pullSecrets(refs []v1alpha1.SecretRef) []corev1.LocalObjectReference {
+	var out []corev1.LocalObjectReference
+	for _, ref := range refs {
+		out = append(out, corev1.LocalObjectReference{Name: ref.Name})
+	}
+	return out
 }
 
 func spread(gw *v1alpha1.FederationGateway, key string) corev1.TopologySpreadConstraint {
