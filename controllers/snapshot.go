@@ -198,7 +198,7 @@ func (r *snapshots) bring(ctx context.Context, st *gatewayState, gw *v1alpha1.Fe
 	}
 	err := r.write(ctx, st, gw)
 	r.post(ctx, st)
-	r.tellPods(st.name)
+	r.tellPods(ctx, st.name)
 	return err
 }
 
@@ -211,10 +211,10 @@ func (r *snapshots) stuck(st *gatewayState, err error) error {
 	return err
 }
 
-// tellPods has the pods asked; when a question is under way, the answer will do.
-func (r *snapshots) tellPods(name types.NamespacedName) {
+// tellPods has the pods asked.
+func (r *snapshots) tellPods(ctx context.Context, name types.NamespacedName) {
 	select {
 	case r.pods <- event.TypedGenericEvent[types.NamespacedName]{Object: name}:
-	default:
+	case <-ctx.Done():
 	}
 }

@@ -23,13 +23,14 @@ const (
 // held are domains that are served on though the objects no longer say so.
 type held struct {
 	domains []string // sorted; nil = none
-	token   string   // what confirms that they may go
+	shards  map[int]bool
+	token   string // what confirms that they may go
 }
 
 // hold says which domains wait, unless the token confirms that they may go.
 func (st *gatewayState) hold(confirmed string) held {
 	var gone []string
-	served := 0
+	shards, served := map[int]bool{}, 0
 	for number := range snapshot.Shards {
 		sh, p := st.stored.shards[number], st.parts[number]
 		if sh == nil {
@@ -47,7 +48,7 @@ func (st *gatewayState) hold(confirmed string) held {
 		}
 		for name := range sh.domains {
 			if !wanted[name] && (p == nil || !p.excess[sh.sources[name]]) { // who takes the room of others is not kept
-				gone = append(gone, name)
+				gone, shards[number] = append(gone, name), true
 			}
 		}
 	}
@@ -61,13 +62,11 @@ func (st *gatewayState) hold(confirmed string) held {
 		st.confirmed = token
 		return held{}
 	}
-	return held{domains: gone, token: token}
+	return held{gone, shards, token}
 }
 
 // keeps says whether domains of a shard are held.
-func (h held) keeps(number int) bool {
-	return slices.ContainsFunc(h.domains, func(domain string) bool { return snapshot.ShardOf(domain) == number })
-}
+func (h held) keeps(number int) bool { return h.shards[number] }
 
 // keepHeld makes the shards with held domains: these as they are served, and the others as they are now. One that would not fit
 // a Secret stays as it is.
@@ -102,8 +101,8 @@ func (w *snapshotWriter) keepHeld(ctx context.Context) error {
 	return nil
 }
 
-// withHeld is a shard with domains that its older state has, too. They keep the policies that came with them: one that is another now has an
-// ID of its own.
+// withHeld is a shard with domains (sorted names) that its older state has, too. They keep the policies that came with them: one that is
+// another now has an ID of its own.
 func withHeld(sh snapshot.Shard, old *snapshot.Shard, domains []string) snapshot.Shard {
 	sh.Domains, sh.Policies = slices.Clone(sh.Domains), slices.Clone(sh.Policies)
 	hashes := hashPolicies(sh.Policies)
@@ -112,7 +111,7 @@ func withHeld(sh snapshot.Shard, old *snapshot.Shard, domains []string) snapshot
 		before[p.ID] = p
 	}
 	for _, d := range old.Domains {
-		if !slices.Contains(domains, d.Name) {
+		if _, held := slices.BinarySearch(domains, d.Name); !held {
 			continue
 		}
 		d.Policies = slices.Clone(d.Policies)

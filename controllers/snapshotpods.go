@@ -182,12 +182,11 @@ type podSet struct {
 
 // podSeen is what is known of a pod.
 type podSeen struct {
-	name     string
-	counts   bool           // it may serve somebody
-	answered bool           // the last time
-	newest   bool           // it serves the newest index and all it names
-	problem  string         // why not, "" = it is on the way
-	shards   map[int]string // hashes of what it serves, nil = nothing yet
+	name    string
+	counts  bool           // it may serve somebody
+	newest  bool           // it serves the newest index and all it names
+	problem string         // why not, "" = it is on the way
+	shards  map[int]string // hashes of what it serves, nil = nothing yet
 }
 
 // take notes what pods said. Those that are gone are forgotten.
@@ -213,7 +212,6 @@ func (s *podSet) take(list []corev1.Pod, answers map[types.UID]answer, cluster *
 		case a.err != nil:
 			seen.problem = a.err.Error()
 		default:
-			seen.answered = true
 			seen.hear(a.status, cluster)
 		}
 		s.seen[p.UID] = seen

@@ -54,12 +54,10 @@ func (g *Gateway) statusHandler() http.Handler {
 }
 
 func (g *Gateway) podStatus() snapshot.PodStatus {
-	var s snapshot.PodStatus
-	if g.opt.Status != nil {
-		s = g.opt.Status()
+	if g.opt.Status == nil {
+		return snapshot.PodStatus{}
 	}
-	s.Version, s.Ready = g.opt.Version, g.readiness().Ready
-	return s
+	return g.opt.Status()
 }
 
 // serveBackend tries to reach the back end of a domain.

@@ -97,7 +97,7 @@ func TestStatus(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	want := snapshot.PodStatus{
-		IndexUID: "uid", Serial: 7, Version: "test", Ready: true,
+		IndexUID: "uid", Serial: 7,
 		Rejected: []snapshot.Rejection{{Secret: "edge-snap-index", Serial: 8, Problem: "broken"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -86,11 +86,11 @@ func TestStatus(t *testing.T) {
 		if r.Method != http.MethodGet || r.URL.Path != "/status" {
 			t.Errorf("asked %s %s", r.Method, r.URL)
 		}
-		fmt.Fprint(w, `{"indexUID":"u","serial":7,"shards":[{"number":3,"serial":6,"sha256":"x"}],"rejected":[{"secret":"edge-snap-003","problem":"two\nlines"}],"ready":true,"later":1}`)
+		fmt.Fprint(w, `{"indexUID":"u","serial":7,"shards":[{"number":3,"serial":6,"sha256":"x"}],"rejected":[{"secret":"edge-snap-003","problem":"two\nlines"}],"later":1}`)
 	}
 	got, err := newClient(t, ca).Status(t.Context(), p.addr)
 	want := snapshot.PodStatus{
-		IndexUID: "u", Serial: 7, Ready: true,
+		IndexUID: "u", Serial: 7,
 		Shards:   []snapshot.ShardRef{{Number: 3, Serial: 6, SHA256: "x"}},
 		Rejected: []snapshot.Rejection{{Secret: "edge-snap-003", Problem: "two lines"}},
 	}

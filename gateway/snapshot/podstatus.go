@@ -7,8 +7,6 @@ type PodStatus struct {
 	Shards   []ShardRef  `json:"shards,omitempty"`
 	Rejected []Rejection `json:"rejected,omitempty"` // what of the newest index is refused, first things first; at most 16
 	Blind    string      `json:"blind,omitempty"`    // why the pod hears of nothing newer; no secrets
-	Version  string      `json:"version"`
-	Ready    bool        `json:"ready"`
 }
 
 // Rejection is a part of a newer snapshot that a pod refuses; what it served before, it still serves.
