@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -77,9 +78,12 @@ func startOperator(t *testing.T, c *kubetest.Cluster, namespace, host, manifest 
 		}
 	}
 	writeKubeconfig(t, kubeconfig, namespace, c.As(t, namespace, d.Spec.Template.Spec.ServiceAccountName))
+	container := d.Spec.Template.Spec.Containers[0]
+	memory := container.Resources.Limits.Memory() // the only value that comes from elsewhere
+	values := strings.NewReplacer("-addr=:", "-addr="+host+":", "$(MEMORY_LIMIT)", strconv.FormatInt(memory.Value(), 10))
 	args := []string{}
-	for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
-		args = append(args, strings.Replace(arg, "-addr=:", "-addr="+host+":", 1))
+	for _, arg := range container.Args {
+		args = append(args, values.Replace(arg))
 	}
 	log := &output{}
 	cmd := exec.Command(c.Calfed(t), append(args, "--kubeconfig="+kubeconfig)...)
