@@ -17,6 +17,14 @@ const (
 	KindPeerPolicy        = "PeerPolicy"
 )
 
+// OwnedBy refers to an object of a kind as the owner that controls another one. It does not block the owner's deletion, for which
+// some clusters ask for a right of its own (admission plugin OwnerReferencesPermissionEnforcement).
+func OwnedBy(kind string, owner metav1.Object) metav1.OwnerReference {
+	return metav1.OwnerReference{
+		APIVersion: GroupVersion.String(), Kind: kind, Name: owner.GetName(), UID: owner.GetUID(), Controller: new(true),
+	}
+}
+
 // AddToScheme registers the kinds and their lists.
 func AddToScheme(s *runtime.Scheme) error {
 	builder := runtime.NewSchemeBuilder(func(s *runtime.Scheme) error {

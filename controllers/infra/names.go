@@ -53,12 +53,9 @@ func podSelector(gw *v1alpha1.FederationGateway) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: PodLabels(gw.Name)}
 }
 
-// Owner refers to the gateway. It does not block the gateway's deletion, for which some clusters ask for a right of its own.
+// Owner refers to the gateway.
 func Owner(gw *v1alpha1.FederationGateway) metav1.OwnerReference {
-	return metav1.OwnerReference{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindFederationGateway,
-		Name: gw.Name, UID: gw.UID, Controller: new(true),
-	}
+	return v1alpha1.OwnedBy(v1alpha1.KindFederationGateway, gw)
 }
 
 func owner(gw *v1alpha1.FederationGateway) []metav1.OwnerReference {

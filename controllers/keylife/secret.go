@@ -134,9 +134,7 @@ func Adopt(key *v1alpha1.DKIMKey, s *corev1.Secret) bool {
 	if metav1.GetControllerOf(s) != nil {
 		return false
 	}
-	s.OwnerReferences = append(s.OwnerReferences, metav1.OwnerReference{ // that does not block its deletion: some clusters want a right for it
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindDKIMKey, Name: key.Name, UID: key.UID, Controller: new(true),
-	})
+	s.OwnerReferences = append(s.OwnerReferences, v1alpha1.OwnedBy(v1alpha1.KindDKIMKey, key))
 	return true
 }
 

@@ -91,9 +91,7 @@ func (e *ExternalDNS) apply(ctx context.Context, entries []any) error {
 	object.SetNamespace(e.Owner.Namespace)
 	object.SetName(e.Owner.Name)
 	object.SetLabels(e.Labels)
-	object.SetOwnerReferences([]metav1.OwnerReference{{ // that does not block its deletion: some clusters want a right for it
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindFederatedDomain, Name: e.Owner.Name, UID: e.Owner.UID, Controller: new(true),
-	}})
+	object.SetOwnerReferences([]metav1.OwnerReference{v1alpha1.OwnedBy(v1alpha1.KindFederatedDomain, e.Owner)})
 	return e.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(e.FieldOwner), client.ForceOwnership)
 }
 
