@@ -6,9 +6,12 @@ FUZZTIME ?= 1m
 BENCHTIME ?= 1s
 DOMAINS ?= 50000
 POLICIES ?= 10000
+NODES ?= 3
+IMAGE ?= calfed:$(shell sed -n 's/^appVersion: *//p' charts/calfed/Chart.yaml | tr -d '"')
 
 .DEFAULT_GOAL := help
-.PHONY: help build test scale kubernetes lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean
+.PHONY: help build test scale kubernetes lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean \
+	cluster-deps cluster-up cluster-down cluster-load cluster-status
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,10 +62,28 @@ verify: generate ## Fail when generated files or go.mod are stale
 	go -C hack/deploytools mod tidy
 	go -C hack/cluster/etcd mod tidy
 	go -C hack/cluster/kubeall mod tidy
+	go -C hack/cluster/addons mod tidy
+	go -C hack/cluster/tools mod tidy
 	@git diff --exit-code -- api config charts go.mod go.sum hack/tools hack/deploytools hack/cluster || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
 
-image: ## Build the container image (needs a container engine; see Dockerfile)
-	docker build --build-arg VERSION=$(VERSION) -t calfed:$(VERSION) .
+image: build ## Write bin/calfed-image.tar, an image of bin/calfed named IMAGE (calfed:VERSION of the chart), without a container engine
+	go run -C hack/cluster/tools ./image -name $(IMAGE) -out $(CURDIR)/bin/calfed-image.tar -entrypoint /calfed \
+	  /calfed=$(CURDIR)/bin/calfed /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
+
+cluster-deps: ## Install what a cluster runs beside Kubernetes (Debian packages), when it is not there
+	hack/cluster/install.sh
+
+cluster-up: cluster-deps ## Start a real Kubernetes of NODES (3) nodes on this machine (root); CLUSTER=name for another beside it
+	hack/cluster/cluster.sh up $(NODES)
+
+cluster-load: image ## Import bin/calfed-image.tar into every node
+	hack/cluster/cluster.sh load bin/calfed-image.tar
+
+cluster-status: ## Nodes and pods
+	hack/cluster/cluster.sh status
+
+cluster-down: ## End the cluster, and forget all it had
+	hack/cluster/cluster.sh down
 
 deploytools: ## Build helm and kustomize into Go's cache: three minutes, once
 	go -C hack/deploytools tool -n helm

@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# A real Kubernetes cluster on one machine, every node in Linux namespaces of its own (root needed):
+#   cluster.sh up [N]           control plane, N nodes (default 3), cluster DNS, metrics API
+#   cluster.sh load ARCHIVE...  import images (OCI archives) into every node
+#   cluster.sh exec CMD...      run CMD inside the cluster's network, KUBECONFIG set, kubectl in PATH
+#   cluster.sh status           nodes and pods
+#   cluster.sh node-kill NODE   pull its plug          cluster.sh node-up NODE   boot it again
+#   cluster.sh api-down         stop the API server    cluster.sh api-up         start it again
+#   cluster.sh down             end it, and forget all it had
+# CLUSTER=name (default calfed) chooses among clusters side by side. Nothing listens on, or sends through, the machine's own network:
+# what cannot be fetched from in there must be there before.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+CLUSTER=${CLUSTER:-calfed}
+S=${XDG_CACHE_HOME:-$HOME/.cache}/calfed/cluster/$CLUSTER
+CP_IP=10.200.0.1 SVC_CIDR=10.96.0.0/16 POD_CIDR=10.244.0.0/16
+MAX_NODES=5
+node_ip() { echo 10.200.0.$((10 + $1)); }
+log() { echo "$*" >&2; }
+die() { echo "cluster.sh: $*" >&2; exit 1; }
+
+# programs builds, or finds, what nodes run.
+programs() {
+	local missing=() p
+	for p in containerd runc nft iptables ip curl nsenter; do command -v "$p" >/dev/null || missing+=("$p"); done
+	[ -x /usr/lib/cni/bridge ] || missing+=("containernetworking-plugins")
+	[ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]} (hack/cluster/install.sh installs them on Debian)"
+	[ "$(id -u)" = 0 ] || die "run as root: nodes are namespaces, with mounts and cgroups of their own"
+	tools
+}
+tools() {
+	KUBE=$("$here/build.sh")
+	ADDONS=$("$here/addons.sh")
+	export PATH=$KUBE:$ADDONS/bin:$PATH ADDONS
+}
+
+# child is the first child of a process, the init of its namespaces, once it exists.
+child() {
+	local c
+	for _ in $(seq 100); do
+		c=$(cat "/proc/$1/task/$1/children" 2>/dev/null || true)
+		c=${c%% *}
+		[ -n "$c" ] && { echo "$c"; return; }
+		sleep 0.05
+	done
+	return 1
+}
+alive() { [ -f "$S/$1/init.pid" ] && [ -d "/proc/$(cat "$S/$1/init.pid")" ]; }
+in_cp() { nsenter --net="/proc/$(cat "$S/cp/init.pid")/ns/net" -- "$@"; }
+kubectl() { in_cp kubectl --kubeconfig "$S/pki/admin.kubeconfig" "$@"; }
+need() { alive cp || die "cluster $CLUSTER does not run: cluster.sh up"; }
+
+# index of a node's name: node2 is 2.
+index() {
+	[[ $1 =~ ^node([1-$MAX_NODES])$ ]] || die "$1: nodes are node1 to node$MAX_NODES"
+	echo "${BASH_REMATCH[1]}"
+}
+
+# enter_cgroups NODE PID puts a process into cgroups of the node's own, in every v1 hierarchy; unshare --cgroup makes them the roots.
+enter_cgroups() {
+	local lines line ctl own d
+	mapfile -t lines </proc/self/cgroup # all of it first: the file changes as we move
+	for line in "${lines[@]}"; do
+		IFS=: read -r _ ctl own <<<"$line"
+		case $ctl in "") continue ;; name=*) ctl=${ctl#name=} ;; esac
+		[ -d "/sys/fs/cgroup/$ctl" ] || continue
+		d=/sys/fs/cgroup/$ctl${own%/}/$CLUSTER-$1
+		mkdir -p "$d"
+		if [ "$ctl" = cpuset ]; then
+			cat "$d/../cpuset.cpus" >"$d/cpuset.cpus"
+			cat "$d/../cpuset.mems" >"$d/cpuset.mems"
+		fi
+		echo "$2" >"$d/cgroup.procs"
+		echo "$d" >>"$S/$1/cgroups"
+	done
+}
+
+up_cp() {
+	mkdir -p "$S/cp/etcd" "$S/cp/log"
+	rm -f "$S/cp/api-down"
+	local nodes=() i p
+	for i in $(seq $MAX_NODES); do nodes+=("node$i=$(node_ip "$i")"); done
+	[ -f "$S/pki/admin.kubeconfig" ] || mkpki -out "$S/pki" -server https://$CP_IP:6443 -cp-ip $CP_IP -svc-ip 10.96.0.1 "${nodes[@]}"
+	export S CP_IP SVC_CIDR POD_CIDR
+	setsid unshare --mount --net --pid --fork --kill-child=KILL bash "$here/controlplane.sh" </dev/null >"$S/cp/log/init.log" 2>&1 &
+	p=$!
+	echo $p >"$S/cp/unshare.pid"
+	child $p >"$S/cp/init.pid"
+	for _ in $(seq 600); do
+		if in_cp curl -fsk --max-time 2 --cert "$S/pki/admin.crt" --key "$S/pki/admin.key" https://$CP_IP:6443/readyz >/dev/null 2>&1; then return; fi
+		[ -d /proc/$p ] || { cat "$S/cp/log/init.log" >&2; die "the control plane ended"; }
+		sleep 0.1
+	done
+	die "the API server is not ready after a minute: $S/cp/log"
+}
+
+up_node() { # index
+	local i=$1 n=node$1 p c
+	mkdir -p "$S/$n/log"
+	rm -f "$S/$n/cgroups" "$S/$n/net-ready"
+	NODE_IP=$(node_ip "$i")
+	export S NODE=$n NODE_INDEX=$i NODE_IP CP_IP SVC_CIDR POD_CIDR MAX_NODES
+	(
+		enter_cgroups "$n" "$BASHPID"
+		exec setsid unshare --mount --net --pid --cgroup --uts --ipc --fork --kill-child=KILL bash "$here/node.sh"
+	) </dev/null >"$S/$n/log/init.log" 2>&1 &
+	p=$!
+	echo $p >"$S/$n/unshare.pid"
+	for _ in $(seq 100); do
+		[ "$(readlink /proc/$p/ns/net)" != "$(readlink /proc/self/ns/net)" ] && break
+		sleep 0.02
+	done
+	c=$(child $p)
+	echo "$c" >"$S/$n/init.pid"
+	in_cp ip link add "$n" type veth peer name eth0 address "02:00:0a:c8:01:0$i" netns "$c"
+	in_cp ip link set "$n" master br0 up
+	in_cp ip route replace "10.244.$i.0/24" via "$NODE_IP"
+	if [ "$i" = 1 ]; then in_cp ip route replace $SVC_CIDR via "$NODE_IP"; fi
+	touch "$S/$n/net-ready"
+}
+
+# halt: the kernel kills the whole pid namespace with its init. The empty cgroups go after it: left in place they cost the next kubelet
+# 15 s, in which it tries to recover dead containers.
+halt() { # name
+	local d=$S/$1 i c
+	[ -f "$d/unshare.pid" ] || return 0
+	i=$(cat "$d/init.pid" 2>/dev/null || true)
+	kill -KILL "$(cat "$d/unshare.pid")" 2>/dev/null || true
+	for _ in $(seq 200); do
+		[ -n "$i" ] && [ -d "/proc/$i" ] || break
+		sleep 0.05
+	done
+	[ -f "$d/cgroups" ] || return 0
+	while read -r c; do
+		if [ -d "$c" ]; then find "$c" -depth -type d -exec rmdir {} \; 2>/dev/null || true; fi
+	done <"$d/cgroups"
+}
+
+load_one() { # node archive...
+	local n=$1 t
+	shift
+	for t in "$@"; do nsenter -t "$(cat "$S/$n/init.pid")" -m -n -p -- ctr -n k8s.io images import "$t" >/dev/null; done
+}
+
+case "${1:-}" in
+up)
+	programs
+	N=${2:-3}
+	[[ $N =~ ^[1-$MAX_NODES]$ ]] || die "$N: 1 to $MAX_NODES nodes"
+	alive cp && die "cluster $CLUSTER runs already"
+	begin=$SECONDS
+	mkdir -p "$S"
+	up_cp
+	log "control plane ready after $((SECONDS - begin)) s"
+	kubectl apply -f "$here/manifests" >/dev/null
+	for i in $(seq "$N"); do up_node "$i"; done
+	for i in $(seq "$N"); do
+		for _ in $(seq 600); do kubectl get "node/node$i" >/dev/null 2>&1 && break; sleep 0.1; done
+		kubectl wait --for=condition=Ready "node/node$i" --timeout=120s >/dev/null
+	done
+	log "$N nodes Ready after $((SECONDS - begin)) s"
+	kubectl -n kube-system rollout status deployment --timeout=120s >/dev/null
+	log "DNS and the metrics API run after $((SECONDS - begin)) s: KUBECONFIG=$S/pki/admin.kubeconfig, by cluster.sh exec" ;;
+exec)
+	shift
+	need
+	tools
+	KUBECONFIG=$S/pki/admin.kubeconfig CLUSTER_HOOK=${CLUSTER_HOOK:-$here/cluster.sh} CLUSTER=$CLUSTER in_cp "$@" ;;
+load)
+	shift
+	need
+	archives=()
+	for t in "$@"; do archives+=("$(realpath "$t")"); done
+	waits=()
+	for d in "$S"/node*/; do
+		n=$(basename "$d")
+		alive "$n" || continue
+		load_one "$n" "${archives[@]}" &
+		waits+=($!)
+	done
+	for p in "${waits[@]}"; do wait "$p"; done ;;
+node-kill) need; index "${2:-}" >/dev/null; halt "$2" ;;
+node-up)
+	need
+	programs
+	alive "$2" && die "$2 runs"
+	up_node "$(index "$2")" ;;
+api-down)
+	need
+	touch "$S/cp/api-down"
+	kill "$(cat "$S/cp/kube-apiserver.pid")" ;;
+api-up) need; rm -f "$S/cp/api-down" ;;
+status) need; tools; kubectl get nodes,pods -A -o wide ;;
+down)
+	for d in "$S"/node*/ "$S"/cp/; do halt "$(basename "$d")"; done
+	rm -rf "$S" ;;
+*) sed -n '2,/^set/{/^set/!p}' "$0" >&2; exit 2 ;;
+esac
