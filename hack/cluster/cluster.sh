@@ -130,6 +130,7 @@ halt() { # name
 		[ -n "$i" ] && [ -d "/proc/$i" ] || break
 		sleep 0.05
 	done
+	if alive cp; then in_cp ip link del "$1" 2>/dev/null || true; fi # its network goes a little later than its processes
 	[ -f "$d/cgroups" ] || return 0
 	while read -r c; do
 		if [ -d "$c" ]; then find "$c" -depth -type d -exec rmdir {} \; 2>/dev/null || true; fi
@@ -188,7 +189,7 @@ node-up)
 api-down)
 	need
 	touch "$S/cp/api-down"
-	kill "$(cat "$S/cp/kube-apiserver.pid")" ;;
+	kill -KILL "$(cat "$S/cp/kube-apiserver.pid")" ;; # it would serve its watches for another minute
 api-up) need; rm -f "$S/cp/api-down" ;;
 status) need; tools; kubectl get nodes,pods -A -o wide ;;
 down)
