@@ -189,7 +189,7 @@ node-up)
 api-down)
 	need
 	touch "$S/cp/api-down"
-	kill -KILL "$(cat "$S/cp/kube-apiserver.pid")" ;; # it would serve its watches for another minute
+	nsenter --pid="/proc/$(cat "$S/cp/init.pid")/ns/pid" -- kill -KILL "$(cat "$S/cp/kube-apiserver.pid")" ;; # it would serve its watches for another minute
 api-up) need; rm -f "$S/cp/api-down" ;;
 status) need; tools; kubectl get nodes,pods -A -o wide ;;
 down)

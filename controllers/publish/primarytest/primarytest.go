@@ -1,4 +1,4 @@
-// Package primarytest is a primary name server on loopback for tests: it answers questions about its zones and takes dynamic
+// Package primarytest is a primary name server for tests: it answers questions about its zones and takes dynamic
 // updates (RFC 2136, all prerequisites) that are signed with a TSIG key it knows (RFC 8945).
 //
 // It has no transfers, signs no zone and forgets everything at its end.
@@ -20,6 +20,7 @@ import (
 // Options of a Server.
 type Options struct {
 	Listen string            // IP address and port; "" = a free port of 127.0.0.1
+	Also   []string          // more of them
 	Zones  string            // zone text (RFC 1035 §5); each SOA begins a zone
 	Keys   map[string]string // TSIG keys: name to base64
 }
@@ -27,8 +28,7 @@ type Options struct {
 // Server is a name server. Safe for concurrent use.
 type Server struct {
 	addr string
-	udp  *dns.Server
-	tcp  *dns.Server
+	ends []*dns.Server // two for each address that it listens at
 	done sync.WaitGroup
 
 	mu        sync.Mutex
@@ -47,35 +47,62 @@ type Server struct {
 // New starts a server and stops it at the end of the test.
 func New(t testing.TB, opt Options) *Server {
 	t.Helper()
+	s, err := Start(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Start starts a server, which others share: who starts it stops it.
+func Start(opt Options) (*Server, error) {
 	s := &Server{keys: map[string]string{}}
 	for name, secret := range opt.Keys {
 		s.keys[dns.CanonicalName(name)] = secret
 	}
-	s.records = parse(t, opt.Zones)
-	pc, ln, err := listen(opt.Listen)
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if s.records, err = parse(opt.Zones); err != nil {
+		return nil, err
 	}
-	s.addr = ln.Addr().String()
-	var started sync.WaitGroup
-	started.Add(2)
+	addr, err := s.listen(opt.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s.addr = addr
+	for _, also := range opt.Also {
+		if _, err := s.listen(also); err != nil {
+			s.Stop()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// listen answers at one more address, and returns it.
+func (s *Server) listen(at string) (string, error) {
+	pc, ln, err := listen(at)
+	if err != nil {
+		return "", err
+	}
 	accept := func(h dns.Header) dns.MsgAcceptAction {
 		if opcode := int(h.Bits>>11) & 0xF; opcode == dns.OpcodeUpdate {
 			return dns.MsgAccept
 		}
 		return dns.DefaultMsgAcceptFunc(h)
 	}
-	s.udp = &dns.Server{PacketConn: pc, Handler: s, MsgAcceptFunc: accept, TsigProvider: keyring{s}, NotifyStartedFunc: started.Done}
-	s.tcp = &dns.Server{Listener: ln, Handler: s, MsgAcceptFunc: accept, TsigProvider: keyring{s}, NotifyStartedFunc: started.Done}
-	s.done.Go(func() { _ = s.udp.ActivateAndServe() })
-	s.done.Go(func() { _ = s.tcp.ActivateAndServe() })
+	var started sync.WaitGroup
+	for _, end := range []*dns.Server{{PacketConn: pc}, {Listener: ln}} {
+		end.Handler, end.MsgAcceptFunc, end.TsigProvider, end.NotifyStartedFunc = s, accept, keyring{s}, started.Done
+		s.ends = append(s.ends, end)
+		started.Add(1)
+		s.done.Go(func() { _ = end.ActivateAndServe() })
+	}
 	started.Wait()
-	t.Cleanup(s.Stop)
-	return s
+	return ln.Addr().String(), nil
 }
 
-func parse(t testing.TB, text string) []dns.RR {
-	t.Helper()
+func parse(text string) ([]dns.RR, error) {
 	var out []dns.RR
 	p := dns.NewZoneParser(strings.NewReader(text), ".", "")
 	p.SetDefaultTTL(3600)
@@ -83,10 +110,7 @@ func parse(t testing.TB, text string) []dns.RR {
 		rr.Header().Name = dns.CanonicalName(rr.Header().Name)
 		out = append(out, rr)
 	}
-	if err := p.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return out, p.Err()
 }
 
 // listen takes a port that is free for both protocols.
@@ -116,8 +140,9 @@ func (s *Server) Addr() string { return s.addr }
 
 // Stop ends it, and waits. A second call does nothing.
 func (s *Server) Stop() {
-	_ = s.udp.Shutdown()
-	_ = s.tcp.Shutdown()
+	for _, end := range s.ends {
+		_ = end.Shutdown()
+	}
 	s.done.Wait()
 }
 
@@ -152,7 +177,10 @@ func (s *Server) Names() []string {
 // Set replaces what is at the names and types of the zone text, as an administrator would.
 func (s *Server) Set(t testing.TB, text string) {
 	t.Helper()
-	fresh := parse(t, text)
+	fresh, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, rr := range fresh {
