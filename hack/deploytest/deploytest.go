@@ -48,12 +48,21 @@ func program(name string) func() (string, error) {
 // Helm runs helm, with the cluster of a kubeconfig file or, when that is "", without any. It returns all that was printed.
 func Helm(t testing.TB, kubeconfig string, args ...string) (string, error) {
 	t.Helper()
+	return RunHelm(t.Context(), kubeconfig, args...)
+}
+
+// RunHelm is Helm where no test runs.
+func RunHelm(ctx context.Context, kubeconfig string, args ...string) (string, error) {
 	path, err := helm()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	home := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), path, args...)
+	home, err := os.MkdirTemp("", "helm-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(home) }()
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig,
 		"HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
 	out, err := cmd.CombinedOutput()

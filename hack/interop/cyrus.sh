@@ -4,16 +4,19 @@
 #   cyrus.sh down DIR
 # A USER called gateway may read and write everybody's calendars; with GATEWAY_SENDS=yes in the environment it may send for them, too:
 # then Cyrus tells others what it writes.
+# It listens at the address LISTEN in the environment, loopback by default; for IMAP on loopback alone.
 # CalDAV homes: http://127.0.0.1:HTTP_PORT/dav/calendars/user/USER@DOMAIN/ (Default, Inbox, Outbox)
 # iSchedule: POST http://127.0.0.1:HTTP_PORT/ischedule. Debian's build has no DKIM: it accepts unsigned and
 # unverified messages, so it is a back end, not a peer to verify signatures with.
-# It runs in a mount namespace of its own (own /dev/log); loopback only; nothing outside DIR is written.
+# Put resolv.conf into DIR before `up` when its sendmail shall ask another DNS server.
+# It runs in a mount namespace of its own (own /dev/log); nothing outside DIR is written.
 # DIR and its parents must be readable by the user cyrus.
 set -euo pipefail
+LISTEN=${LISTEN:-127.0.0.1}
 case "${1:-}" in
 up) D=$(realpath -m "$2"); DOMAIN=$3; HTTP=$4; IMAP=$5; shift 5 ;;
 down) D=$(realpath "$2"); for p in "$D"/run/*.pid; do [ -f "$p" ] && kill "$(cat "$p")" 2>/dev/null || true; done; exit 0 ;;
-*) sed -n 2,12p "$0"; exit 2 ;;
+*) sed -n 2,14p "$0"; exit 2 ;;
 esac
 mkdir -p "$D"/{conf/db,part,sock,proc,tmp,sieve,log,docroot,run/dev}
 cat > "$D/imapd.conf" <<C
@@ -59,7 +62,7 @@ START {
   recover cmd="ctl_cyrusdb -C $D/imapd.conf -r"
 }
 SERVICES {
-  http cmd="httpd -C $D/imapd.conf" listen="127.0.0.1:$HTTP" prefork=0
+  http cmd="httpd -C $D/imapd.conf" listen="$LISTEN:$HTTP" prefork=0
   imap cmd="imapd -C $D/imapd.conf" listen="127.0.0.1:$IMAP" prefork=0
 }
 EVENTS {
@@ -85,10 +88,11 @@ D=$1; mount -t tmpfs tmpfs "$D/run/dev"
 for n in null zero random urandom full tty; do touch "$D/run/dev/$n"; mount --bind /dev/$n "$D/run/dev/$n"; done
 mkdir "$D/run/dev/shm"; mount --bind /dev/shm "$D/run/dev/shm"; ln -s "$D/run/devlog" "$D/run/dev/log"; ln -s /proc/self/fd "$D/run/dev/fd"
 mount --rbind "$D/run/dev" /dev
+[ -f "$D/resolv.conf" ] && mount --bind "$D/resolv.conf" /etc/resolv.conf
 echo $$ > "$D/run/master.pid"
 exec /usr/lib/cyrus/bin/master -C "$D/imapd.conf" -M "$D/cyrus.conf" -p "$D/run/cyrus-master.lock"
 ' _ "$D" </dev/null >"$D/log/master.out" 2>&1 &
-for _ in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/"$IMAP") 2>/dev/null && (exec 3<>/dev/tcp/127.0.0.1/"$HTTP") 2>/dev/null && break; sleep 0.1; done
+for _ in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/"$IMAP") 2>/dev/null && (exec 3<>/dev/tcp/"$LISTEN"/"$HTTP") 2>/dev/null && break; sleep 0.1; done
 # a user's INBOX must exist before CalDAV works; the first PROPFIND then makes Default, Inbox and Outbox
 python3 - "$IMAP" "$DOMAIN" "$@" <<'P'
 import imaplib,sys
@@ -97,7 +101,7 @@ m=imaplib.IMAP4('127.0.0.1',port); m.login('cyrusadm','pwcyrusadm')
 for u in users: m.create('user/%s@%s'%(u,domain))
 m.logout()
 P
-for u in "$@"; do curl -sS -o /dev/null -w "$u@$DOMAIN %{http_code}\n" -u "$u@$DOMAIN:pw$u" -X PROPFIND -H 'Depth: 1' "http://127.0.0.1:$HTTP/dav/calendars/user/$u@$DOMAIN/"; done
+for u in "$@"; do curl -sS -o /dev/null -w "$u@$DOMAIN %{http_code}\n" -u "$u@$DOMAIN:pw$u" -X PROPFIND -H 'Depth: 1' "http://$LISTEN:$HTTP/dav/calendars/user/$u@$DOMAIN/"; done
 # the owners let the gateway in, as clients do that share a calendar
 python3 - "$IMAP" "$DOMAIN" "$@" <<'P'
 import imaplib,os,sys

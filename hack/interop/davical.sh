@@ -3,13 +3,15 @@
 #   davical.sh up DIR DOMAIN HTTP_PORT PG_PORT USER...   users log in as USER with password pwUSER; address mailto:USER@DOMAIN
 #   davical.sh down DIR
 # A USER called gateway may read and write everybody's calendars; so may the administrator, admin with password pwadmin.
+# It listens at the address LISTEN in the environment, loopback by default; its database on loopback alone.
 # CalDAV homes: http://127.0.0.1:HTTP_PORT/caldav.php/USER/ (calendar, .in, .out).
 # iSchedule: POST http://127.0.0.1:HTTP_PORT/.well-known/ischedule (draft-01), signed with DIR/dkim.key (made unless it is there),
 # selector cal.
 # Put into DIR before `up`: resolv.conf, when it shall ask another DNS server (port 53 only); ca.pem, when it shall trust another CA.
-# The database is a private cluster below DIR; PHP runs in a mount namespace of its own; loopback only.
+# The database is a private cluster below DIR; PHP runs in a mount namespace of its own.
 # DIR and its parents must be readable by the user postgres.
 set -euo pipefail
+LISTEN=${LISTEN:-127.0.0.1}
 B=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 case "${1:-}" in
 up) D=$(realpath -m "$2"); DOMAIN=$3; HTTP=$4; PG=$5; shift 5 ;;
@@ -17,7 +19,7 @@ down) D=$(realpath "$2")
   [ -f "$D/php.pid" ] && kill -- -"$(cat "$D/php.pid")" 2>/dev/null || true # its own process group
   [ -f "$D/pg/postmaster.pid" ] && runuser -u postgres -- "$B/pg_ctl" -D "$D/pg" -m immediate stop >/dev/null || true
   exit 0 ;;
-*) sed -n 2,11p "$0"; exit 2 ;;
+*) sed -n 2,12p "$0"; exit 2 ;;
 esac
 mkdir -p "$D"/{sock,log,etc}; chmod 755 "$D"; chown postgres "$D" "$D/sock" "$D/log"
 [ -d "$D/pg" ] || (cd / && runuser -u postgres -- "$B/initdb" -D "$D/pg" -A trust -E UTF8 --locale=C.UTF-8 --no-sync) >"$D/log/initdb"
@@ -69,7 +71,7 @@ PHP_CLI_SERVER_WORKERS=4 setsid unshare -m --propagation private bash -c '
 D=$1; mount --bind "$D/etc" /etc/davical; mount --bind "$D/resolv.conf" /etc/resolv.conf; echo $$ > "$D/php.pid"
 [ -f "$D/ca.pem" ] && ca=(-d openssl.cafile="$D/ca.pem" -d curl.cainfo="$D/ca.pem") || ca=()
 exec php -d include_path=/usr/share/davical/inc:/usr/share/awl/inc:/usr/share/php -d error_reporting=E_ERROR -d display_errors=0 -d log_errors=1 \
-  -d error_log="$D/log/php" "${ca[@]}" -S 127.0.0.1:"$2" -t /usr/share/davical/htdocs "$D/router.php"
-' _ "$D" "$HTTP" </dev/null >"$D/log/php.out" 2>&1 &
-for _ in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/"$HTTP") 2>/dev/null && break; sleep 0.1; done
-for u in "$@"; do curl -sS -o /dev/null -w "$u@$DOMAIN %{http_code}\n" -u "$u:pw$u" -X PROPFIND -H 'Depth: 1' "http://127.0.0.1:$HTTP/caldav.php/$u/"; done
+  -d error_log="$D/log/php" "${ca[@]}" -S "$3:$2" -t /usr/share/davical/htdocs "$D/router.php"
+' _ "$D" "$HTTP" "$LISTEN" </dev/null >"$D/log/php.out" 2>&1 &
+for _ in $(seq 100); do (exec 3<>/dev/tcp/"$LISTEN"/"$HTTP") 2>/dev/null && break; sleep 0.1; done
+for u in "$@"; do curl -sS -o /dev/null -w "$u@$DOMAIN %{http_code}\n" -u "$u:pw$u" -X PROPFIND -H 'Depth: 1' "http://$LISTEN:$HTTP/caldav.php/$u/"; done

@@ -3,8 +3,9 @@
 #   radicale.sh up DIR HTTP_PORT USER...   users log in as USER with password pwUSER
 #   radicale.sh down DIR
 # CalDAV homes: http://127.0.0.1:HTTP_PORT/USER/ (calendar); the user gateway, password pwgateway, may read and write all of them.
-# Loopback only; nothing outside DIR is written.
+# It listens at the address LISTEN in the environment, loopback by default; nothing outside DIR is written.
 set -euo pipefail
+LISTEN=${LISTEN:-127.0.0.1}
 case "${1:-}" in
 up) D=$(realpath -m "$2"); HTTP=$3; shift 3 ;;
 down) D=$(realpath "$2"); [ -f "$D/radicale.pid" ] && kill "$(cat "$D/radicale.pid")" 2>/dev/null || true; exit 0 ;;
@@ -35,7 +36,7 @@ permissions: rw
 C
 cat > "$D/config" <<C
 [server]
-hosts = 127.0.0.1:$HTTP
+hosts = $LISTEN:$HTTP
 [auth]
 type = htpasswd
 htpasswd_filename = $D/users
@@ -51,8 +52,8 @@ type = none
 C
 setsid radicale --config "$D/config" </dev/null >"$D/log" 2>&1 &
 echo $! > "$D/radicale.pid"
-for _ in $(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/"$HTTP") 2>/dev/null && break; sleep 0.1; done
+for _ in $(seq 100); do (exec 3<>/dev/tcp/"$LISTEN"/"$HTTP") 2>/dev/null && break; sleep 0.1; done
 for u in "$@"; do
-  curl -sS -o /dev/null -u "$u:pw$u" -X MKCALENDAR "http://127.0.0.1:$HTTP/$u/calendar/"
-  curl -sS -o /dev/null -w "$u %{http_code}\n" -u "$u:pw$u" -X PROPFIND -H 'Depth: 1' "http://127.0.0.1:$HTTP/$u/"
+  curl -sS -o /dev/null -u "$u:pw$u" -X MKCALENDAR "http://$LISTEN:$HTTP/$u/calendar/"
+  curl -sS -o /dev/null -w "$u %{http_code}\n" -u "$u:pw$u" -X PROPFIND -H 'Depth: 1' "http://$LISTEN:$HTTP/$u/"
 done

@@ -1,0 +1,54 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+var dumped bool
+
+// dump shows what a person would look at first, once in a process.
+func dump(t *testing.T) {
+	t.Helper()
+	if dumped || theGround == nil {
+		return
+	}
+	dumped = true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	show := func(lines int, args ...string) {
+		out, err := theGround.tryKubectl(ctx, "", args...)
+		all := strings.Split(strings.TrimSpace(out), "\n")
+		if cut := len(all) - lines; cut > 0 {
+			all = append([]string{"…"}, all[cut:]...)
+		}
+		t.Logf("$ kubectl %s\n%s", strings.Join(args, " "), strings.Join(all, "\n"))
+		if err != nil {
+			t.Log(err)
+		}
+	}
+	show(100, "get", "nodes,pods", "-A", "-o", "wide")
+	show(60, "get", "calfed", "-A")
+	show(80, "get", "events", "-A", "--sort-by=.lastTimestamp")
+	show(100, "-n", systemNS, "logs", "deployment/calfed", "--tail=100")
+	for _, ns := range []string{"west", "east"} {
+		show(150, "-n", ns, "logs", "--selector", "app.kubernetes.io/component=gateway", "--tail=60", "--prefix")
+	}
+	for _, what := range theGround.notReady(ctx) {
+		t.Log(what)
+	}
+	out, _ := theGround.tryKubectl(ctx, "", "get", "pods", "-A", "--no-headers")
+	described := 0
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if ready := len(f) > 3 && f[3] == "Running" && strings.Split(f[2], "/")[0] == strings.Split(f[2], "/")[1]; ready || len(f) < 4 || described == 5 {
+			continue
+		}
+		described++
+		show(60, "-n", f[0], "describe", "pod", f[1])
+	}
+}

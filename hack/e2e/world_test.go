@@ -1,0 +1,181 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/calfed/calfed/hack/deploytest"
+	"github.com/calfed/calfed/hack/e2e/peer/tally"
+)
+
+var keep = flag.Bool("keep", false, "leave the release and all resources in the cluster; the next run takes them over")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if theWorld != nil && !*keep {
+		if err := theWorld.remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	if theGround != nil {
+		theGround.end()
+	}
+	os.Exit(code)
+}
+
+// world is one release of the chart with default values, and two organisations that it serves: west with a Cyrus, east with a DAViCal.
+// Each has one more domain, load.west.example and load.east.example, whose back end counts what it is given.
+type world struct {
+	*ground
+	west, east *side
+	tally      *tally.Tally // of both load domains
+	took       struct{ operator, ready time.Duration }
+}
+
+var (
+	theWorld *world
+	broken   bool // the world did not come up: once is enough
+)
+
+// shared returns the world, which all tests of the process share and leave as they found it.
+func shared(t *testing.T) *world {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			dump(t)
+		}
+	})
+	if broken {
+		t.Fatal("the world did not come up in the first test that wanted it")
+	}
+	if theWorld != nil {
+		return theWorld
+	}
+	broken = true
+	w := &world{ground: onGround(t), tally: &tally.Tally{}}
+	theWorld = w
+	w.west, w.east = newSide("west", "Cyrus"), newSide("east", "DAViCal")
+	backend := w.serveTally(t)
+	servers := w.startServers()
+	begin := time.Now()
+	w.install(t)
+	w.took.operator = time.Since(begin)
+	for _, s := range w.sides() {
+		w.namespace(t, s.name)
+		w.secrets(t, s)
+	}
+	for _, s := range w.sides() {
+		w.apply(t, w.manifest(s, w.other(s), backend))
+	}
+	w.addresses(t)
+	if err := <-servers; err != nil {
+		t.Fatal(err)
+	}
+	w.allReady(t)
+	w.took.ready = time.Since(begin)
+	broken = false
+	return w
+}
+
+func (w *world) sides() []*side { return []*side{w.west, w.east} }
+
+func (w *world) other(s *side) *side {
+	if s == w.west {
+		return w.east
+	}
+	return w.west
+}
+
+// install installs the chart with default values, and waits until the operator is ready.
+func (w *world) install(t *testing.T) {
+	t.Helper()
+	w.namespace(t, systemNS)
+	begin := time.Now()
+	w.helm(t, "upgrade", "--install", "calfed", chart, "--namespace", systemNS, "--create-namespace")
+	t.Logf("helm is done after %s", since(begin))
+	w.kubectl(t, "", "-n", systemNS, "rollout", "status", "deployment/calfed", "--timeout=120s")
+	t.Logf("the operator is ready after %s", since(begin))
+}
+
+// namespace makes one in which pods must be restricted.
+func (g *ground) namespace(t testing.TB, name string) {
+	t.Helper()
+	g.apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+name+", labels: {pod-security.kubernetes.io/enforce: restricted}}}")
+}
+
+// addresses sets the A records of the gateways once their Services have addresses.
+func (w *world) addresses(t *testing.T) {
+	t.Helper()
+	for _, s := range w.sides() {
+		s.public, s.submit = w.serviceIP(t, s.name, "edge"), w.serviceIP(t, s.name, "edge-submit")
+		w.Set(t, s.host, "A", s.public)
+		w.Set(t, s.submitHost, "A", s.submit)
+		s.split.Set(t, fmt.Sprintf("%s. 1 IN A %s\n", s.submitHost, s.submit))
+	}
+}
+
+// serviceIP waits for a Service and returns its ClusterIP.
+func (g *ground) serviceIP(t testing.TB, namespace, name string) string {
+	t.Helper()
+	var service corev1.Service
+	g.until(t, "there is a Service "+name, func() string { return "" }, func(ctx context.Context) bool {
+		return g.c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &service) == nil && service.Spec.ClusterIP != ""
+	})
+	return service.Spec.ClusterIP
+}
+
+// allReady publishes what status says to publish, and waits until all is Ready.
+func (w *world) allReady(t *testing.T) {
+	t.Helper()
+	w.publishUntilReady(t, w.west.name, w.east.name)
+}
+
+func (g *ground) publishUntilReady(t testing.TB, namespaces ...string) {
+	t.Helper()
+	g.until(t, "every resource is Ready", func() string {
+		return strings.Join(g.notReady(context.Background(), namespaces...), "\n")
+	}, func(ctx context.Context) bool {
+		g.AsTold(ctx, t)
+		return len(g.notReady(ctx, namespaces...)) == 0
+	})
+}
+
+// remove takes all of it away in the order that the chart's manual says, and waits.
+func (w *world) remove() error {
+	defer func() { theWorld = nil }()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return w.uninstall(ctx, map[string]string{systemNS: "calfed"}, w.west.name, w.east.name)
+}
+
+// uninstall removes resources, releases (by their namespace), definitions and namespaces, and waits for their end.
+func (g *ground) uninstall(ctx context.Context, releases map[string]string, namespaces ...string) error {
+	if out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=60s"); err != nil {
+		return fmt.Errorf("delete the resources: %w\n%s", err, out)
+	}
+	for ns, name := range releases {
+		if out, err := deploytest.RunHelm(ctx, g.kubeconfig, "uninstall", name, "--namespace", ns); err != nil {
+			return fmt.Errorf("helm uninstall %s: %w\n%s", name, err, out)
+		}
+		namespaces = append(namespaces, ns)
+	}
+	if out, err := g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=60s"); err != nil {
+		return fmt.Errorf("delete the definitions: %w\n%s", err, out)
+	}
+	if out, err := g.tryKubectl(ctx, "", append([]string{"delete", "namespace", "--ignore-not-found", "--timeout=120s"}, namespaces...)...); err != nil {
+		return fmt.Errorf("delete namespaces: %w\n%s", err, out)
+	}
+	return nil
+}
