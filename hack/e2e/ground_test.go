@@ -37,6 +37,8 @@ const (
 	// nsIP is where the name server of the test zones answers: an address that the rules take for public, as the operator asks no
 	// others by default. The test gives it to its own machine for the time being, and pods reach it by their default route.
 	nsIP = "26.53.53.53"
+
+	tsig = "MDEyMzQ1Njc4OWFiY2RlZg==" // what it takes updates with
 )
 
 // zones are those of the test's name server. A gateway of a zone has the host gw.ZONE.
@@ -142,7 +144,7 @@ func (g *ground) surround() error {
 ns1.{zone}. 1 IN A {ns}
 `))
 	}
-	dns, err := primarytest.Start(primarytest.Options{Listen: nsIP + ":53", Also: []string{g.hostIP + ":53"}, Zones: text.String()})
+	dns, err := primarytest.Start(primarytest.Options{Listen: nsIP + ":53", Also: []string{g.hostIP + ":53"}, Zones: text.String(), Keys: map[string]string{"calfed": tsig}})
 	if err != nil {
 		return fmt.Errorf("name server: %w", err)
 	}

@@ -56,7 +56,7 @@ spec:
     peerCIDRs: *private
     resolver: "{{.DNS}}:53"
     caBundleRef: {kind: Secret, name: test-ca, key: ca.crt}
-  submission: {smtp: {}}
+  submission: {smtp: {}, smarthost: {host: "{{.DNS}}", port: 2526, tls: None}} # nobody is there: no mail is sent but invitations
   limits: {maxConnectionsPerSource: 1024, requestsPerSource: 5000/s, keyLookupsPerSource: 100/s} # all peers have one address here
 ---
 apiVersion: federation.calfed.dev/v1alpha1
@@ -97,13 +97,14 @@ spec:
   backend: {type: ISchedule, iSchedule: {url: "{{.Backend}}"}}
   submitters:
   - {name: tools, tokenRef: {name: submit-token, key: token}}
+  publish: {type: RFC2136, rfc2136: {server: ns1.{{.Own.Zone}}, tsig: {keyName: calfed, secretRef: {name: tsig, key: key}}}}
 ---
 apiVersion: federation.calfed.dev/v1alpha1
 kind: DKIMKey
 metadata: {name: load, namespace: {{.Own.Name}}}
 spec:
   domain: {{.Own.Load}}
-  source: {type: Imported, imported: {selector: load1, secretRef: {name: dkim, key: private.key}}}
+  source: {type: Generated, generated: {rotation: {publishBefore: 0s, retireAfter: 0s}}}
 ---
 apiVersion: federation.calfed.dev/v1alpha1
 kind: PeerPolicy
@@ -139,6 +140,7 @@ func (w *world) secrets(t *testing.T, s *side) {
 	w.Secret(t, s.name, "test-ca", map[string]string{"ca.crt": string(w.CA.PEM())})
 	private, _ := admintest.Key(t, "rsa-2048")
 	w.Secret(t, s.name, "dkim", map[string]string{"private.key": private})
+	w.Secret(t, s.name, "tsig", map[string]string{"key": tsig})
 	login := s.system.Login("gateway")
 	w.Secret(t, s.name, "calendar-credentials", map[string]string{"username": login.Name, "password": login.Password})
 	w.Secret(t, s.name, "submit-token", map[string]string{"token": s.token()})
