@@ -17,9 +17,8 @@ import (
 )
 
 // serve keeps the load up until ctx ends, then settles and prints the report.
-func (o *options) serve(ctx context.Context, p *poster, domain string, out io.Writer) error {
-	p.domain = domain
-	l := load.New(load.Config{Try: p.try, Domain: domain, Rate: o.rate, InFlight: o.inFlight, Timeout: o.timeout})
+func (o *options) serve(ctx context.Context, p *poster, out io.Writer) error {
+	l := load.New(load.Config{Try: p.try, Domain: p.domain, Rate: o.rate, InFlight: o.inFlight, Timeout: o.timeout})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return err
@@ -80,9 +79,12 @@ func control(l *load.Load) http.Handler {
 // maxRate is far beyond what one process can send.
 const maxRate = 100_000
 
-var errRate = fmt.Errorf("want messages per second, 0 to %d", maxRate)
+// minRate is the least that is not nothing: times of what is due stay within a time.Duration.
+const minRate = 0.001
 
-func validRate(r float64) bool { return r >= 0 && r <= maxRate }
+var errRate = fmt.Errorf("want messages per second, 0 or %g to %d", minRate, maxRate)
+
+func validRate(r float64) bool { return r == 0 || (r >= minRate && r <= maxRate) }
 
 func writeReport(w io.Writer, l *load.Load) error {
 	report := l.Report()

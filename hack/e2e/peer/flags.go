@@ -41,7 +41,8 @@ func newSendCommand() *cobra.Command {
 			if p.signer, err = opt.signer(); err != nil {
 				return err
 			}
-			return opt.serve(cmd.Context(), p, p.signer.Domain, cmd.OutOrStdout())
+			p.domain = p.signer.Domain
+			return opt.serve(cmd.Context(), p, cmd.OutOrStdout())
 		},
 	}
 	opt.common(cmd)
@@ -72,7 +73,8 @@ func newSubmitCommand() *cobra.Command {
 				return err
 			}
 			p.authorization = "Bearer " + strings.TrimSpace(string(token))
-			return opt.serve(cmd.Context(), p, p.originator.Domain(), cmd.OutOrStdout())
+			p.domain = p.originator.Domain()
+			return opt.serve(cmd.Context(), p, cmd.OutOrStdout())
 		},
 	}
 	opt.common(cmd)

@@ -40,6 +40,7 @@ SIGTERM settles and prints the report.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newSendCommand(), newSubmitCommand())
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {

@@ -147,6 +147,7 @@ type service struct {
 	mu       sync.Mutex
 	endpoint string // "" = connections are reset
 	open     map[net.Conn]bool
+	accepted int
 	running  sync.WaitGroup
 }
 
@@ -180,6 +181,7 @@ func (s *service) join(conn net.Conn) {
 	s.mu.Lock()
 	endpoint := s.endpoint
 	s.open[conn] = true
+	s.accepted++
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()

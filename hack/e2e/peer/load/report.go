@@ -18,7 +18,7 @@ type Report struct {
 	Failed     int `json:"failed"`     // messages whose first try failed
 	Resent     int `json:"resent"`     // of these, answered by a later try
 	Unresolved int `json:"unresolved"` // given up after MaxResends
-	InFlight   int `json:"inFlight"`   // in a try now
+	InFlight   int `json:"inFlight"`   // in a try now, or taken up for one
 	Waiting    int `json:"waiting"`    // for the next try
 	Late       int `json:"late"`       // messages that had to wait for a slot, as too many tries were under way
 
