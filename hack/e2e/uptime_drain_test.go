@@ -1,0 +1,62 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A node is drained as for its maintenance: its pods leave one after the other, as the budget wants it, and others serve.
+func TestDrainUnderLoad(t *testing.T) {
+	x := underLoad(t)
+	node := x.victim(t)
+	t.Cleanup(func() { x.kubectl(t, "", "uncordon", node) })
+	nothingLost(t, x.during(t, "drain of "+node, func() {
+		x.kubectl(t, "", "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
+		for _, s := range x.sides() {
+			x.settled(t, s, 2, func(p corev1.Pod) bool { return p.Spec.NodeName != node })
+		}
+	}))
+}
+
+// victim is a node that has a pod of east and none of the load's. Where there is none, pods of east are made to move until one has.
+func (x *traffic) victim(t testing.TB) string {
+	t.Helper()
+	for range 5 {
+		for _, p := range x.gatewayPods(t.Context(), t, "east") {
+			if p.Spec.NodeName != x.node && podReady(&p) {
+				return p.Spec.NodeName
+			}
+		}
+		x.kubectl(t, "", "-n", "east", "rollout", "restart", "deployment/edge")
+		x.settled(t, x.east, 2, nil)
+	}
+	t.Fatal("all pods of east are on the node of the load, again and again")
+	return ""
+}
+
+// away is how long the API server is gone.
+const away = time.Minute
+
+// Gateways serve on with what they have while there is no API server, and changes that were made before it went and after it is back arrive.
+func TestNoAPIServerUnderLoad(t *testing.T) {
+	x := underLoad(t)
+	nothingLost(t, x.during(t, "no API server for a minute", func() {
+		x.hook(t, "api-down")
+		gone := time.Now()
+		x.until(t, "a minute is over", func() string { return "" }, func(context.Context) bool { return time.Since(gone) > away })
+		x.hook(t, "api-up")
+		x.until(t, "the API server answers", func() string { return "" }, func(ctx context.Context) bool {
+			_, err := x.tryKubectl(ctx, "", "get", "--raw", "/readyz")
+			return err == nil
+		})
+		x.Certificate(t, "east", "edge-tls", x.east.host, x.east.submitHost)
+		for _, s := range x.sides() {
+			x.settled(t, s, 2, nil)
+		}
+	}))
+}
