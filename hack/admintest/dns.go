@@ -27,8 +27,8 @@ func (a *Admin) Set(t testing.TB, name, rrtype, data string) {
 func (a *Admin) AsTold(ctx context.Context, t testing.TB) {
 	t.Helper()
 	var list v1alpha1.FederatedDomainList
-	if err := a.Client.List(ctx, &list); err != nil {
-		t.Fatal(err)
+	if a.Client.List(ctx, &list) != nil {
+		return // who waits calls again
 	}
 	for _, d := range list.Items {
 		if o := d.Status.Ownership; o != nil && len(a.DNS.Records(o.Name, "TXT")) == 0 {

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func dump(t *testing.T) {
 	defer cancel()
 	show := func(lines int, args ...string) {
 		out, err := theGround.tryKubectl(ctx, "", args...)
-		all := strings.Split(strings.TrimSpace(out), "\n")
+		all := slices.DeleteFunc(strings.Split(strings.TrimSpace(out), "\n"), func(line string) bool { return strings.Contains(line, `"msg":"Starting `) })
 		if cut := len(all) - lines; cut > 0 {
 			all = append([]string{"…"}, all[cut:]...)
 		}
@@ -33,7 +34,7 @@ func dump(t *testing.T) {
 	}
 	show(100, "get", "nodes,pods", "-A", "-o", "wide")
 	show(60, "get", "calfed", "-A")
-	show(80, "get", "events", "-A", "--sort-by=.lastTimestamp")
+	show(50, "get", "events", "-A", "--sort-by=.lastTimestamp")
 	show(100, "-n", systemNS, "logs", "deployment/calfed", "--tail=100")
 	for _, ns := range []string{"west", "east"} {
 		show(150, "-n", ns, "logs", "--selector", "app.kubernetes.io/component=gateway", "--tail=60", "--prefix")

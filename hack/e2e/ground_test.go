@@ -181,6 +181,7 @@ func (g *ground) kubectl(t testing.TB, stdin string, args ...string) string {
 func (g *ground) tryKubectl(ctx context.Context, stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "kubectl", args...)
 	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+g.file("kubectl")) // other clusters may have had this address
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
