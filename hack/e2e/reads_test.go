@@ -1,0 +1,117 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/calfed/calfed/gateway/snapshot"
+)
+
+// read is one GET request, and whether it is to be refused.
+type read struct {
+	path, query string
+	allowed     bool
+}
+
+// checkReads has the user of a sweep read for real what the API server lists: all that can be listed, watched and got, in two namespaces
+// and of all namespaces, and Secrets by name. The user may have the snapshot of a gateway in the first namespace, and nothing else.
+func (s *sweep) checkReads(own, other, gateway string, secrets []string) {
+	s.t.Helper()
+	var all []read
+	for _, kind := range s.kinds {
+		all = append(all, kind.reads(own, other)...)
+	}
+	for _, name := range secrets {
+		index := name == snapshot.IndexName(gateway)
+		for _, ns := range []string{own, other} {
+			path := "/api/v1/namespaces/" + ns + "/secrets"
+			all = append(all,
+				read{path + "/" + name, "", ns == own && (index || isShard(name, gateway))},
+				read{path, "fieldSelector=metadata.name%3D" + name, ns == own && index},
+				read{path, "watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3D" + name, ns == own && index},
+			)
+		}
+	}
+	allowed := 0
+	for _, r := range all {
+		if r.allowed {
+			allowed++
+		}
+	}
+	if err := tryReads(s.t, s.as, all); err != nil {
+		s.t.Error(err)
+	}
+	s.t.Logf("%d real reads: %d of the snapshot were let through, all others refused", len(all), allowed)
+}
+
+func isShard(name, gateway string) bool {
+	for i := range snapshot.Shards {
+		if name == snapshot.ShardName(gateway, i) {
+			return true
+		}
+	}
+	return false
+}
+
+// reads are those that a kind has.
+func (k *resourceKind) reads(namespaces ...string) []read {
+	base := "/apis/" + k.group + "/" + k.version
+	if k.group == "" {
+		base = "/api/" + k.version
+	}
+	places := []string{base}
+	if k.Namespaced {
+		for _, ns := range namespaces {
+			places = append(places, base+"/namespaces/"+ns)
+		}
+	}
+	var out []read
+	for i, place := range places {
+		if slices.Contains(k.Verbs, "get") && (i > 0 || !k.Namespaced) {
+			resource, sub := k.parts()
+			out = append(out, read{path: place + "/" + resource + "/edge" + sub})
+		}
+		if slices.Contains(k.Verbs, "list") {
+			out = append(out, read{path: place + "/" + k.Name})
+		}
+		if slices.Contains(k.Verbs, "watch") {
+			out = append(out, read{path: place + "/" + k.Name, query: "watch=1&timeoutSeconds=1"})
+		}
+	}
+	return out
+}
+
+// tryReads makes requests and returns those that were answered other than they should.
+func tryReads(t *testing.T, as kubernetes.Interface, all []read) error {
+	t.Helper()
+	todo := make(chan read)
+	var mu sync.Mutex
+	var wrong error
+	var done sync.WaitGroup
+	for range 8 {
+		done.Go(func() {
+			for r := range todo {
+				err := as.Discovery().RESTClient().Get().RequestURI(r.path + "?" + r.query).Do(t.Context()).Error()
+				if refused := apierrors.IsForbidden(err); refused == r.allowed || r.allowed && err != nil && !apierrors.IsNotFound(err) {
+					mu.Lock()
+					wrong = errors.Join(wrong, fmt.Errorf("GET %s?%s: %w", r.path, r.query, err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, r := range all {
+		todo <- r
+	}
+	close(todo)
+	done.Wait()
+	return wrong
+}

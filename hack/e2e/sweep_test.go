@@ -1,0 +1,171 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/kubernetes"
+)
+
+// access is a resource that somebody may have rights on. No namespace: the whole cluster; no name: any.
+type access struct{ verb, resource, version, group, namespace, name string }
+
+func (a access) String() string {
+	out := a.verb + " " + a.resource + "." + a.version
+	if a.group != "" {
+		out += "." + a.group
+	}
+	if a.namespace != "" || a.name != "" {
+		out += " " + a.namespace + "/" + a.name
+	}
+	return out
+}
+
+// sweep asks of one user whether he may, again and again.
+type sweep struct {
+	t       *testing.T
+	as      kubernetes.Interface
+	kinds   []resourceKind
+	tried   map[access]bool
+	allowed []string // what he may, sorted; a right on all names once
+}
+
+// resourceKind is one of discovery.
+type resourceKind struct {
+	metav1.APIResource
+	group, version string
+}
+
+// parts are the name in paths and what follows that of an object.
+func (k *resourceKind) parts() (resource, sub string) {
+	resource, sub, found := strings.Cut(k.Name, "/")
+	if found {
+		sub = "/" + sub
+	}
+	return resource, sub
+}
+
+var verbs = []string{"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+
+// add adds all verbs, or the one that is said.
+func (s *sweep) add(a access) {
+	if a.verb != "" {
+		s.tried[a] = true
+		return
+	}
+	for _, a.verb = range verbs {
+		s.tried[a] = true
+	}
+}
+
+// everything adds all resources and subresources that the API server lists, unnamed and named as the gateway.
+func (s *sweep) everything(w *world, namespaces ...string) {
+	s.t.Helper()
+	d, err := discovery.NewDiscoveryClientForConfig(w.config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, lists, err := d.ServerGroupsAndResources()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, list := range lists {
+		group, version, found := strings.Cut(list.GroupVersion, "/")
+		if !found {
+			group, version = "", group
+		}
+		for _, r := range list.APIResources {
+			s.kinds = append(s.kinds, resourceKind{r, group, version})
+			for _, name := range []string{"", "edge"} {
+				a := access{resource: r.Name, version: version, group: group, name: name}
+				s.add(a)
+				for _, a.namespace = range namespaces {
+					if r.Namespaced {
+						s.add(a)
+					}
+				}
+			}
+		}
+	}
+	s.t.Logf("discovery lists %d resources and subresources", len(s.kinds))
+}
+
+// whatDiscoveryHidesFrom adds rights that are on no resource of discovery, or by a verb of their own.
+func (s *sweep) whatDiscoveryHidesFrom(namespace string) {
+	const rbac, certificates = "rbac.authorization.k8s.io", "certificates.k8s.io"
+	for _, part := range []string{"proxy", "stats", "metrics", "log", "spec", "checkpoint", "configz", "healthz", "pods"} { // of the kubelet
+		s.add(access{resource: "nodes/" + part, version: "v1"})
+	}
+	for _, a := range []access{
+		{"impersonate", "users", "v1", "", "", ""},
+		{"impersonate", "groups", "v1", "", "", ""},
+		{"impersonate", "serviceaccounts", "v1", "", namespace, "default"},
+		{"impersonate", "uids", "v1", "authentication.k8s.io", "", ""},
+		{"impersonate", "userextras/scopes", "v1", "authentication.k8s.io", "", ""},
+		{"escalate", "roles", "v1", rbac, namespace, ""},
+		{"bind", "roles", "v1", rbac, namespace, ""},
+		{"escalate", "clusterroles", "v1", rbac, "", ""},
+		{"bind", "clusterroles", "v1", rbac, "", ""},
+		{"approve", "signers", "v1", certificates, "", ""},
+		{"sign", "signers", "v1", certificates, "", ""},
+		{"attest", "signers", "v1", certificates, "", ""},
+		{"*", "*", "*", "*", namespace, ""},
+		{"*", "*", "*", "*", "", ""},
+	} {
+		s.add(a)
+	}
+}
+
+// ask has the API server answer for each combination.
+func (s *sweep) ask() {
+	s.t.Helper()
+	todo, granted := make(chan access), map[access]bool{}
+	var mu sync.Mutex
+	var failed error
+	var done sync.WaitGroup
+	for range 8 {
+		done.Go(func() {
+			for a := range todo {
+				resource, sub, _ := strings.Cut(a.resource, "/")
+				review, err := s.as.AuthorizationV1().SelfSubjectAccessReviews().Create(s.t.Context(), &authorizationv1.SelfSubjectAccessReview{
+					Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+						Verb: a.verb, Group: a.group, Version: a.version, Resource: resource, Subresource: sub, Namespace: a.namespace, Name: a.name,
+					}},
+				}, metav1.CreateOptions{})
+				mu.Lock()
+				switch {
+				case err != nil:
+					failed = errors.Join(failed, fmt.Errorf("%s: %w", a, err))
+				case review.Status.Allowed:
+					granted[a] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for a := range s.tried {
+		todo <- a
+	}
+	close(todo)
+	done.Wait()
+	if failed != nil {
+		s.t.Fatal(failed)
+	}
+	for a := range granted {
+		any := a
+		any.name = ""
+		if a.name == "" || !granted[any] {
+			s.allowed = append(s.allowed, a.String())
+		}
+	}
+	slices.Sort(s.allowed)
+}
