@@ -104,7 +104,8 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "no calendar": "hello", "too large": strings.Repeat("X", 2<<20), "no UID": "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
 	} {
-		req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		source := strings.NewReader(body)
+		req := httptest.NewRequest(http.MethodPost, "/", source)
 		req.Header.Set(ischedule.HeaderVersion, ischedule.Version)
 		req.Header.Set(ischedule.HeaderOriginator, "mailto:carol@sender.example")
 		req.Header.Set(ischedule.HeaderRecipient, "mailto:alice@example.org")
@@ -113,6 +114,9 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 		counter.ServeHTTP(w, req)
 		if w.Code == http.StatusOK {
 			t.Errorf("%s: %s", name, w.Body)
+		}
+		if read := len(body) - source.Len(); read > 1<<20+1<<16 {
+			t.Errorf("%s: %d octets read", name, read)
 		}
 	}
 	if got := counter.Deliveries(); len(got) != 0 {
@@ -132,6 +136,13 @@ func TestADelayedAnswerIsCountedBefore(t *testing.T) {
 	}
 	if messages, _ := counter.Count(""); messages != 1 {
 		t.Errorf("%d", messages)
+	}
+}
+
+func BenchmarkDelivery(b *testing.B) {
+	var counter tally.Tally
+	for i := 0; b.Loop(); i++ {
+		deliver(b, &counter, fmt.Sprintf("%d@x", i), "REQUEST", "mailto:alice@example.org")
 	}
 }
 
