@@ -26,10 +26,10 @@ const (
 	maxResponseHeader = 64 << 10
 	maxIdleConns      = 256
 	maxIdlePerHost    = 8
-	idleTimeout       = 90 * time.Second
+	idleTimeout       = 30 * time.Second // servers close theirs after a minute or so: a POST that meets that cannot be sent again
 	headerTimeout     = 2 * time.Minute
-	pingAfter         = 30 * time.Second // HTTP/2: without a frame
-	pingTimeout       = 10 * time.Second
+	pingAfter         = 10 * time.Second // HTTP/2: without a frame; a server without power is noticed after 15 s
+	pingTimeout       = 5 * time.Second
 )
 
 // Transport returns an HTTP transport for the class: HTTP/1.1 and HTTP/2, no proxy, bounded header, idle and

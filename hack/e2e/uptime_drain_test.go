@@ -3,9 +3,7 @@
 package e2e_test
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -37,26 +35,4 @@ func (x *traffic) victim(t testing.TB) string {
 	}
 	t.Fatal("all pods of east are on the node of the load, again and again")
 	return ""
-}
-
-// away is how long the API server is gone.
-const away = time.Minute
-
-// Gateways serve on with what they have while there is no API server, and changes that were made before it went and after it is back arrive.
-func TestNoAPIServerUnderLoad(t *testing.T) {
-	x := underLoad(t)
-	nothingLost(t, x.during(t, "no API server for a minute", func() {
-		x.hook(t, "api-down")
-		gone := time.Now()
-		x.until(t, "a minute is over", func() string { return "" }, func(context.Context) bool { return time.Since(gone) > away })
-		x.hook(t, "api-up")
-		x.until(t, "the API server answers", func() string { return "" }, func(ctx context.Context) bool {
-			_, err := x.tryKubectl(ctx, "", "get", "--raw", "/readyz")
-			return err == nil
-		})
-		x.Certificate(t, "east", "edge-tls", x.east.host, x.east.submitHost)
-		for _, s := range x.sides() {
-			x.settled(t, s, 2, nil)
-		}
-	}))
 }

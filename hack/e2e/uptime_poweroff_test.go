@@ -1,0 +1,86 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// A node loses its power. What was on its way to a pod there may fail until the cluster has taken the pod's endpoints away, and what is sent
+// again arrives; afterwards nothing fails.
+func TestPowerOffUnderLoad(t *testing.T) {
+	x := underLoad(t)
+	node := x.victim(t)
+	t.Cleanup(func() {
+		// the test's context is over
+		_, _ = x.tryKubectl(context.Background(), "", "uncordon", node)
+	})
+	var dark, removed time.Time
+	outcomes := x.during(t, "power-off of "+node, func() {
+		dark = time.Now()
+		x.hook(t, "node-kill", node)
+		x.until(t, "the endpoints on "+node+" are taken away", func() string { return x.kubectl(t, "", "get", "endpointslices,nodes", "-A", "-o", "wide") }, func(ctx context.Context) bool {
+			return !x.endpointsOn(ctx, t, node)
+		})
+		removed = time.Now()
+	})
+	t.Logf("the endpoints on %s were taken away after %s", node, removed.Sub(dark).Round(time.Second))
+	for _, o := range outcomes {
+		if o.Unresolved > 0 || len(o.missing) > 0 {
+			t.Errorf("%s: %d were never answered, %v answered and lost", o.stream, o.Unresolved, o.missing)
+		}
+		failed := map[string]bool{}
+		late := 0
+		for _, f := range o.Failures {
+			failed[f.UID] = true
+			if f.At.After(removed.Add(programmed)) {
+				late++
+				t.Errorf("%s: failed though it was sent %s after the endpoints were taken away: %+v", o.stream, f.At.Sub(removed).Round(time.Millisecond), f)
+			}
+			if late == 3 {
+				break
+			}
+		}
+		for _, d := range o.doubled {
+			if uid, _, _ := strings.Cut(d, " "); !failed[uid] {
+				t.Errorf("%s: doubled though it did not fail: %s", o.stream, d)
+			}
+		}
+	}
+	x.hook(t, "node-up", node)
+	for _, s := range x.sides() {
+		x.settled(t, s, 2, nil)
+	}
+	nothingLost(t, x.during(t, node+" is back", func() {}))
+}
+
+// programmed is how long kube-proxy takes at most to follow a change of endpoints.
+const programmed = 3 * time.Second
+
+// endpointsOn says whether a Service of a gateway still leads to a node.
+func (x *traffic) endpointsOn(ctx context.Context, t testing.TB, node string) bool {
+	for _, s := range x.sides() {
+		var list discoveryv1.EndpointSliceList
+		if err := x.c.List(ctx, &list, client.InNamespace(s.name)); err != nil {
+			if ctx.Err() == nil {
+				t.Error(err)
+			}
+			return true
+		}
+		for _, slice := range list.Items {
+			if slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
+				return e.NodeName != nil && *e.NodeName == node && e.Conditions.Ready != nil && *e.Conditions.Ready
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
