@@ -5,22 +5,16 @@
 package scale_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +26,8 @@ import (
 	"github.com/calfed/calfed/gateway/netguard/catest"
 	"github.com/calfed/calfed/gateway/resolver/dnstest"
 	"github.com/calfed/calfed/hack/deploytest"
+	"github.com/calfed/calfed/hack/metricstest"
+	"github.com/calfed/calfed/hack/tenanttest"
 )
 
 var (
@@ -40,10 +36,11 @@ var (
 )
 
 const (
-	perNamespace = 10 // domains of a tenant
-	gatewayNS    = "calfed-edge"
-	systemNS     = "calfed-system"
+	gatewayNS = "calfed-edge"
+	systemNS  = "calfed-system"
 )
+
+var gateway = client.ObjectKey{Namespace: gatewayNS, Name: "edge"}
 
 // TestScale has one gateway answer for many domains of many tenants, changes one of them, and prints what it costs.
 func TestScale(t *testing.T) {
@@ -80,32 +77,18 @@ func TestScale(t *testing.T) {
 		if t.Failed() { // before the kubelets print what the processes wrote
 			t.Log(cluster.Kubectl(t, "", "get", "fgw,deploy,pods", "-A", "-o", "wide"))
 			t.Log(cluster.Kubectl(t, "", "describe", "fgw", "-n", gatewayNS))
-			t.Log(cluster.Kubectl(t, "", "describe", "fdom", "-n", tenant(0), "d0"))
+			t.Log(cluster.Kubectl(t, "", "describe", "fdom", "-n", tenanttest.Namespace(0), "d0"))
 		}
 	})
-	gw := client.ObjectKey{Namespace: gatewayNS, Name: "edge"}
 	until(ctx, t, func(ctx context.Context) (bool, error) {
 		var g v1alpha1.FederationGateway
-		if err := c.Get(ctx, gw, &g); err != nil {
+		if err := c.Get(ctx, gateway, &g); err != nil {
 			return false, err
 		}
 		return g.Status.Snapshot != nil && int(g.Status.Snapshot.Domains) == *domains && meta.IsStatusConditionTrue(g.Status.Conditions, v1alpha1.ConditionProgrammed), nil
 	})
 	t.Logf("%-44s %8.1f s", "from helm install to the gateway Programmed", time.Since(began).Seconds())
-	until(ctx, t, func(ctx context.Context) (bool, error) {
-		var list v1alpha1.FederatedDomainList
-		for more := true; more; more = list.Continue != "" { // only as far as they are: to list all again and again is work for the API server
-			if err := c.List(ctx, &list, client.Limit(100), client.Continue(list.Continue)); err != nil {
-				return false, err
-			}
-			if slices.ContainsFunc(list.Items, func(d v1alpha1.FederatedDomain) bool {
-				return !meta.IsStatusConditionTrue(d.Status.Conditions, v1alpha1.ConditionProgrammed)
-			}) {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
+	until(ctx, t, func(ctx context.Context) (bool, error) { return tenanttest.Programmed(ctx, c) })
 	t.Logf("%-44s %8.1f s", "to every FederatedDomain Programmed", time.Since(began).Seconds())
 	t.Logf("%-44s %8.1f MiB", "sent to etcd meanwhile", mib(cluster.EtcdReceived(t)-before))
 
@@ -120,7 +103,7 @@ func TestScale(t *testing.T) {
 	before = cluster.EtcdReceived(t)
 	began = time.Now()
 	var d v1alpha1.FederatedDomain
-	if err := c.Get(ctx, client.ObjectKey{Namespace: tenant(0), Name: "d0"}, &d); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: tenanttest.Namespace(0), Name: "d0"}, &d); err != nil {
 		t.Fatal(err)
 	}
 	old := d.Status.CompiledHash
@@ -149,8 +132,6 @@ func TestScale(t *testing.T) {
 		t.Logf("%-44s %8.0f MiB now, %.0f at most", "memory of the "+name, now, peak)
 	}
 }
-
-func tenant(domain int) string { return fmt.Sprintf("tenant-%d", domain/perNamespace) }
 
 // populate makes the tenants, their domains, keys and policies, and the gateway's own objects.
 func populate(ctx context.Context, t *testing.T, c client.Client) {
@@ -182,58 +163,10 @@ func populate(ctx context.Context, t *testing.T, c client.Client) {
 			t.Fatal(err)
 		}
 	}
-	var work errgroup.Group
-	work.SetLimit(16)
-	for first := 0; first < *domains; first += perNamespace {
-		work.Go(func() error { return populateTenant(ctx, c, first) })
-	}
-	if err := work.Wait(); err != nil {
+	provider := tenanttest.Provider{Gateway: gateway, Domains: *domains, Policies: *policies}
+	if err := provider.Make(ctx, c, 0); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func populateTenant(ctx context.Context, c client.Client, first int) error {
-	ns := tenant(first)
-	if err := c.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}); err != nil {
-		return err
-	}
-	for i := first; i < min(first+perNamespace, *domains); i++ {
-		_, private, err := ed25519.GenerateKey(nil)
-		if err != nil {
-			return err
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(private)
-		if err != nil {
-			return err
-		}
-		name := fmt.Sprintf("d%d", i)
-		at := metav1.ObjectMeta{Namespace: ns, Name: name}
-		domain := v1alpha1.DomainName(name + ".example.org")
-		for _, object := range []client.Object{
-			&corev1.Secret{ObjectMeta: at, Data: map[string][]byte{"private.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})}},
-			&v1alpha1.DKIMKey{ObjectMeta: at, Spec: v1alpha1.DKIMKeySpec{Domain: domain, Source: v1alpha1.KeySource{
-				Type: v1alpha1.KeyImported, Imported: &v1alpha1.ImportedKey{Selector: "cal", SecretRef: v1alpha1.SecretKeyRef{Name: name, Key: "private.key"}},
-			}}},
-			&v1alpha1.FederatedDomain{ObjectMeta: at, Spec: v1alpha1.FederatedDomainSpec{
-				Domain: domain, GatewayRef: v1alpha1.GatewayRef{Name: "edge", Namespace: gatewayNS},
-				Signing: &v1alpha1.Signing{Keys: []v1alpha1.KeyRef{{Name: name}}},
-				Backend: v1alpha1.Backend{Type: v1alpha1.BackendISchedule, ISchedule: &v1alpha1.ISchedule{URL: v1alpha1.BackendURL("https://" + name + ".calendars.example.net/ischedule")}},
-			}},
-		} {
-			if err := c.Create(ctx, object); err != nil {
-				return err
-			}
-		}
-	}
-	mine := (first+perNamespace)**policies / *domains - first**policies / *domains
-	for i := range mine {
-		if err := c.Create(ctx, &v1alpha1.PeerPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("p%d", i)}, Spec: v1alpha1.PeerPolicySpec{
-			Peers: []v1alpha1.DomainPattern{v1alpha1.DomainPattern(fmt.Sprintf("partner-%d.example", i))}, Action: v1alpha1.ActionAllow,
-		}}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func until(ctx context.Context, t *testing.T, done wait.ConditionWithContextFunc) {
@@ -264,15 +197,7 @@ func metrics(t *testing.T, pod *corev1.Pod) map[string]float64 {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	out := map[string]float64{}
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		at := strings.LastIndexByte(lines.Text(), ' ')
-		if v, err := strconv.ParseFloat(lines.Text()[at+1:], 64); err == nil {
-			name, _, _ := strings.Cut(lines.Text()[:max(at, 0)], "{")
-			out[name] += v
-		}
-	}
-	return out
+	return metricstest.Sums(resp.Body)
 }
 
 // memory is what a process has resident, in MiB.
