@@ -51,7 +51,8 @@ type ground struct {
 	config     *rest.Config
 	kubeconfig string
 	hostIP     string // of this process, as pods reach it: back ends listen there, and the name server, at port 53
-	dir        string // that other users can enter
+	dir        string   // that other users can enter
+	namespaces []string // made by tests: removed at the end
 	ends       []func()
 }
 

@@ -109,9 +109,10 @@ func (w *world) install(t *testing.T) {
 	t.Logf("the operator is ready after %s", since(begin))
 }
 
-// namespace makes one in which pods must be restricted.
+// namespace makes one in which pods must be restricted. It goes with the world.
 func (g *ground) namespace(t testing.TB, name string) {
 	t.Helper()
+	g.namespaces = append(g.namespaces, name)
 	g.apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+name+", labels: {pod-security.kubernetes.io/enforce: restricted}}}")
 }
 
@@ -157,11 +158,11 @@ func (w *world) remove() error {
 	defer func() { theWorld = nil }()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return w.uninstall(ctx, map[string]string{systemNS: "calfed"}, w.west.name, w.east.name)
+	return w.uninstall(ctx, map[string]string{systemNS: "calfed"})
 }
 
-// uninstall removes resources, releases (by their namespace), definitions and namespaces, and waits for their end.
-func (g *ground) uninstall(ctx context.Context, releases map[string]string, namespaces ...string) error {
+// uninstall removes resources, releases (names by their namespaces), definitions and namespaces, and waits for their end.
+func (g *ground) uninstall(ctx context.Context, releases map[string]string) error {
 	if out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=60s"); err != nil {
 		return fmt.Errorf("delete the resources: %w\n%s", err, out)
 	}
@@ -169,13 +170,13 @@ func (g *ground) uninstall(ctx context.Context, releases map[string]string, name
 		if out, err := deploytest.RunHelm(ctx, g.kubeconfig, "uninstall", name, "--namespace", ns); err != nil {
 			return fmt.Errorf("helm uninstall %s: %w\n%s", name, err, out)
 		}
-		namespaces = append(namespaces, ns)
 	}
 	if out, err := g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=60s"); err != nil {
 		return fmt.Errorf("delete the definitions: %w\n%s", err, out)
 	}
-	if out, err := g.tryKubectl(ctx, "", append([]string{"delete", "namespace", "--ignore-not-found", "--timeout=120s"}, namespaces...)...); err != nil {
+	if out, err := g.tryKubectl(ctx, "", append([]string{"delete", "namespace", "--ignore-not-found", "--timeout=120s"}, g.namespaces...)...); err != nil {
 		return fmt.Errorf("delete namespaces: %w\n%s", err, out)
 	}
+	g.namespaces = nil
 	return nil
 }
