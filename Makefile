@@ -7,14 +7,15 @@ BENCHTIME ?= 1s
 DOMAINS ?= 50000
 POLICIES ?= 10000
 NODES ?= 3
+RUN ?= .
 IMAGE ?= calfed:$(shell sed -n 's/^appVersion: *//p' charts/calfed/Chart.yaml | tr -d '"')
 
 .DEFAULT_GOAL := help
 .PHONY: help build test scale kubernetes lint fuzz generate verify demo conformance interop interop-deps bench image deploytools clean \
-	cluster-deps cluster-up cluster-down cluster-load cluster-status
+	cluster-deps cluster-up cluster-down cluster-load cluster-status e2e e2e-images
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/calfed, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/calfed ./cmd/calfed
@@ -66,9 +67,21 @@ verify: generate ## Fail when generated files or go.mod are stale
 	go -C hack/cluster/tools mod tidy
 	@git diff --exit-code -- api config charts go.mod go.sum hack/tools hack/deploytools hack/cluster || { echo 'stale: run make generate and go mod tidy, commit the result' >&2; exit 1; }
 
+# image-of NAME,PROGRAM,PATH: bin/PROGRAM-image.tar, which runs bin/PROGRAM as PATH
+image-of = go run -C hack/cluster/tools ./image -name $(1) -out $(CURDIR)/bin/$(2)-image.tar -entrypoint $(3) \
+	$(3)=$(CURDIR)/bin/$(2) /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
+
 image: build ## Write bin/calfed-image.tar, an image of bin/calfed named IMAGE (calfed:VERSION of the chart), without a container engine
-	go run -C hack/cluster/tools ./image -name $(IMAGE) -out $(CURDIR)/bin/calfed-image.tar -entrypoint /calfed \
-	  /calfed=$(CURDIR)/bin/calfed /etc/ssl/certs/ca-certificates.crt=/etc/ssl/certs/ca-certificates.crt
+	$(call image-of,$(IMAGE),calfed,/calfed)
+
+e2e: cluster-deps interop-deps deploytools e2e-images ## On a real cluster, with real calendar servers (Debian, root): that of KUBECONFIG, or one of its own; RUN=regexp of tests
+	hack/e2e/run.sh -run '$(RUN)'
+
+e2e-images: image ## Write the images that e2e needs beside calfed's: another version of it, and the load
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=next' -o bin/calfed-next ./cmd/calfed
+	$(call image-of,calfed:next,calfed-next,/calfed)
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/peer ./hack/e2e/peer
+	$(call image-of,calfed.test/peer:1,peer,/peer)
 
 cluster-deps: ## Install what a cluster runs beside Kubernetes (Debian packages), when it is not there
 	hack/cluster/install.sh

@@ -75,12 +75,8 @@ func onGround(t *testing.T) *ground {
 		g.end()
 		t.Fatal(err)
 	}
-	images := []string{env("CALFED_IMAGE", "../../bin/calfed-image.tar")}
-	if peer := env("PEER_IMAGE", "../../bin/peer-image.tar"); exists(peer) {
-		images = append(images, peer)
-	}
 	begin := time.Now()
-	g.hook(t, "load", images...)
+	g.hook(t, "load", env("CALFED_IMAGE", "../../bin/calfed-image.tar"), "../../bin/peer-image.tar")
 	t.Logf("images are on the nodes after %s", since(begin))
 	theGround = g
 	return g
@@ -238,11 +234,6 @@ func env(name, otherwise string) string {
 		return v
 	}
 	return otherwise
-}
-
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
 }
 
 // since is for logs.

@@ -157,12 +157,16 @@ func (s *side) mailPassword() string { return "mail-password-of-" + s.name }
 // serveTally serves the back end of the domains that count, and returns its URL.
 func (w *world) serveTally(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(w.hostIP, "0"))
+	address, err := freePort(w.hostIP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: w.tally}
 	go func() { _ = server.Serve(ln) }()
 	w.ends = append(w.ends, func() { _ = server.Close() })
-	return "http://" + ln.Addr().String() + "/ischedule"
+	return "http://" + address + "/ischedule"
 }
