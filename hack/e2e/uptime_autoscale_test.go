@@ -20,13 +20,13 @@ func TestAutoscalingUnderLoad(t *testing.T) {
 	nothingLost(t, x.during(t, "autoscaling 2 -> 3", func() {
 		// 1 % of the CPU that pods ask for is less than any load needs
 		x.kubectl(t, "", "-n", "east", "patch", "fgw/edge", "--type=merge", "--patch",
-			`{"spec":{"autoscaling":{"minReplicas":2,"maxReplicas":3,"targetCPUUtilization":1}}}`)
+			`{"spec":{"replicas":null,"autoscaling":{"minReplicas":2,"maxReplicas":3,"targetCPUUtilization":1}}}`)
 		x.until(t, "the autoscaler has added a pod", func() string { return x.kubectl(t, "", "-n", "east", "describe", "hpa") }, func(ctx context.Context) bool {
 			var d appsv1.Deployment
 			return x.c.Get(ctx, client.ObjectKey{Namespace: "east", Name: "edge"}, &d) == nil && d.Status.ReadyReplicas == 3
 		})
 		t.Logf("\n%s", x.kubectl(t, "", "-n", "east", "get", "hpa,pods", "-o", "wide"))
-		x.kubectl(t, "", "-n", "east", "patch", "fgw/edge", "--type=json", "--patch", `[{"op":"remove","path":"/spec/autoscaling"}]`)
+		x.kubectl(t, "", "-n", "east", "patch", "fgw/edge", "--type=merge", "--patch", `{"spec":{"autoscaling":null,"replicas":2}}`)
 		x.settled(t, x.east, 2, nil)
 	}))
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/hack/deploytest"
 	"github.com/calfed/calfed/hack/e2e/peer/tally"
 )
@@ -137,9 +138,15 @@ func (g *ground) serviceIP(t testing.TB, namespace, name string) string {
 	return service.Spec.ClusterIP
 }
 
-// allReady publishes what status says to publish, and waits until all is Ready.
+// allReady publishes what status says to publish, and waits until all is Ready. Where an earlier run left resources (-keep), they are
+// looked at anew: our name server has forgotten what was published.
 func (w *world) allReady(t *testing.T) {
 	t.Helper()
+	if *keep {
+		for _, s := range w.sides() {
+			w.kubectl(t, "", "-n", s.name, "annotate", "fdom,dkey", "--all", "--overwrite", v1alpha1.AnnotationResetBackoff+"="+time.Now().String())
+		}
+	}
 	w.publishUntilReady(t, w.west.name, w.east.name)
 }
 
