@@ -39,6 +39,14 @@ func TestAKeyLivesItsLife(t *testing.T) {
 	k.says(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonAwaitingRecord,
 		"name server ns2.example.org (127.0.0.3", "has no TXT record at "+first+"._domainkey.example.org")
 
+	k.unused()
+	k.rest()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonUnused, "nothing is signed with it")
+	if c := k.condition(v1alpha1.ConditionReconciling); c.Type != "" {
+		t.Errorf("a tool would wait for what nobody uses: %+v", c)
+	}
+	k.deps.board.Keys.Post(k.name(), board.Key{})
+
 	k.slow[1] = false
 	k.world()
 	k.until("the record is everywhere", inStates(v1alpha1.KeyPublished))
@@ -397,6 +405,11 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 	if !strings.HasPrefix(record, "v=DKIM1; k=ed25519; p=") {
 		t.Errorf("%+v", k.key.Status)
 	}
+
+	k.unused()
+	reconcileAgain()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonUnused, "nothing is signed with it")
+	k.deps.board.Keys.Post(k.name(), board.Key{})
 
 	put(second)
 	reconcileAgain()

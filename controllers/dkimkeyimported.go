@@ -67,6 +67,9 @@ func (r *dkimKeys) imported(ctx context.Context, key *v1alpha1.DKIMKey) error {
 		ready = condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonNoKey, "Secret "+source.SecretRef.Name+" holds no private key that can sign at "+source.SecretRef.Key)
 	case !posted:
 		ready = condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonPending, "the key was not compiled yet")
+	case unusedKey(post.Findings):
+		ready = condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonUnused, keyUnused)
+		fallthrough
 	default:
 		want.ActiveSelector = now.Selector
 	}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/board"
+	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/keylife"
 	"github.com/calfed/calfed/controllers/kubetest"
 	"github.com/calfed/calfed/controllers/rounds"
@@ -432,6 +433,11 @@ func (k *keyRig) says(kind string, status metav1.ConditionStatus, reason string,
 	if c.Status != status || c.Reason != reason || slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(c.Message, p) }) {
 		k.t.Errorf("%s: want %s %s %q, got %s %s %q", kind, status, reason, parts, c.Status, c.Reason, c.Message)
 	}
+}
+
+// unused posts what compiling says of a key that no FederatedDomain names.
+func (k *keyRig) unused() {
+	k.deps.board.Keys.Post(k.name(), board.Key{Findings: []compile.Finding{{Severity: compile.Warning, Reason: v1alpha1.ReasonUnused}}})
 }
 
 func (k *keyRig) edit(change func()) {

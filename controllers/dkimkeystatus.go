@@ -10,11 +10,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/keylife"
 )
 
 // revokedRecord says that a key must not be believed (RFC 6376 §3.6.1).
 const revokedRecord = "v=DKIM1; p="
+
+const keyUnused = "nothing is signed with it: name it in spec.signing.keys of a FederatedDomain of its namespace"
 
 // generatedStatus is the status of a generated key: all of it follows from the Secrets, save what was seen.
 func (r *dkimKeys) generatedStatus(key *v1alpha1.DKIMKey, f keylife.Facts, step keylife.Step) v1alpha1.DKIMKeyStatus {
@@ -54,6 +57,8 @@ func (r *dkimKeys) generatedStatus(key *v1alpha1.DKIMKey, f keylife.Facts, step 
 	case stalls(post.Findings):
 		ready = condition(v1alpha1.ConditionReady, false, reason, message)
 		list = append(list, condition(v1alpha1.ConditionStalled, true, reason, message))
+	case reason == "" && ready.Reason != v1alpha1.ReasonRevoked && unusedKey(post.Findings):
+		ready = condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonUnused, keyUnused)
 	default:
 		if reason != "" {
 			ready = condition(v1alpha1.ConditionReady, false, reason, message)
@@ -70,6 +75,11 @@ func (r *dkimKeys) generatedStatus(key *v1alpha1.DKIMKey, f keylife.Facts, step 
 	}
 	want.Conditions = conditions(key.Status.Conditions, key.Generation, r.Clock.Now(), append(list, ready)...)
 	return want
+}
+
+// unusedKey says whether nobody waits for the key, and so no tool that waits shall.
+func unusedKey(findings []compile.Finding) bool {
+	return slices.ContainsFunc(findings, func(f compile.Finding) bool { return f.Reason == v1alpha1.ReasonUnused })
 }
 
 func signing(keys []keylife.Key) (keylife.Key, bool) {
