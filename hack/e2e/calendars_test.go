@@ -128,11 +128,11 @@ func freePort(host string) (string, error) {
 // calfed is the program, for what people do with it.
 const calfed = "../../bin/calfed"
 
-// run runs calfed where the name server of a side answers, and returns what it prints; a failure fails the test.
-func (w *world) run(t *testing.T, s *side, args ...string) string {
+// run runs calfed where the name server answers, and returns what it prints; a failure fails the test.
+func (g *ground) run(t *testing.T, args ...string) string {
 	t.Helper()
 	inside := []string{"-m", "--propagation", "private", "sh", "-c", `mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`, "sh",
-		filepath.Join(w.file(s.name), "resolv.conf"), calfed}
+		g.file("resolv.conf"), calfed}
 	out, err := exec.CommandContext(t.Context(), "unshare", append(inside, args...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("calfed %s: %v\n%s", strings.Join(args, " "), err, out)

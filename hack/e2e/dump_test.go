@@ -12,6 +12,15 @@ import (
 
 var dumped bool
 
+// dumpIfFailed shows what a person would look at when the test has failed.
+func dumpIfFailed(t *testing.T) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			dump(t)
+		}
+	})
+}
+
 // dump shows what a person would look at first, once in a process.
 func dump(t *testing.T) {
 	t.Helper()
@@ -35,9 +44,8 @@ func dump(t *testing.T) {
 	show(100, "get", "nodes,pods", "-A", "-o", "wide")
 	show(60, "get", "calfed", "-A")
 	show(50, "get", "events", "-A", "--sort-by=.lastTimestamp")
-	show(100, "-n", systemNS, "logs", "deployment/calfed", "--tail=100")
-	for _, ns := range []string{"west", "east"} {
-		show(150, "-n", ns, "logs", "--selector", "app.kubernetes.io/component=gateway", "--tail=60", "--prefix")
+	for _, ns := range theGround.namespaces {
+		show(120, "-n", ns, "logs", "--selector", "app.kubernetes.io/name=calfed", "--tail=60", "--prefix")
 	}
 	for _, what := range theGround.notReady(ctx) {
 		t.Log(what)

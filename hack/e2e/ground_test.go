@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +52,7 @@ type ground struct {
 	c          client.Client
 	config     *rest.Config
 	kubeconfig string
-	hostIP     string // of this process, as pods reach it: back ends listen there, and the name server, at port 53
+	hostIP     string   // of this process, as pods reach it: back ends listen there, and the name server, at port 53
 	dir        string   // that other users can enter
 	namespaces []string // made by tests: removed at the end
 	ends       []func()
@@ -151,7 +153,7 @@ ns1.{zone}. 1 IN A {ns}
 		return err
 	}
 	g.Admin = &admintest.Admin{Client: g.c, DNS: dns, CA: ca}
-	return os.WriteFile(g.file("ca.pem"), ca.PEM(), 0o644)
+	return errors.Join(os.WriteFile(g.file("ca.pem"), ca.PEM(), 0o644), os.WriteFile(g.file("resolv.conf"), []byte("nameserver "+nsIP+"\n"), 0o644))
 }
 
 // file is the path of a file in the folder of the test.
@@ -161,6 +163,24 @@ func (g *ground) end() {
 	for i := len(g.ends) - 1; i >= 0; i-- {
 		g.ends[i]()
 	}
+}
+
+// serve serves a back end, where pods reach it.
+func (g *ground) serve(t testing.TB, handler http.Handler) *httptest.Server {
+	t.Helper()
+	address, err := freePort(g.hostIP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(handler)
+	_ = server.Listener.Close()
+	server.Listener = ln
+	server.Start()
+	return server
 }
 
 // kubectl runs kubectl as administrator with what stands on standard input, and returns what it printed; a failure fails the test.

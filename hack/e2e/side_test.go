@@ -3,8 +3,6 @@
 package e2e_test
 
 import (
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"text/template"
@@ -153,20 +151,3 @@ func (w *world) secrets(t *testing.T, s *side) {
 }
 
 func (s *side) mailPassword() string { return "mail-password-of-" + s.name }
-
-// serveTally serves the back end of the domains that count, and returns its URL.
-func (w *world) serveTally(t *testing.T) string {
-	t.Helper()
-	address, err := freePort(w.hostIP)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: w.tally}
-	go func() { _ = server.Serve(ln) }()
-	w.ends = append(w.ends, func() { _ = server.Close() })
-	return "http://" + address + "/ischedule"
-}

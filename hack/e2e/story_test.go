@@ -92,7 +92,7 @@ func (s *story) busy(t *testing.T) []string {
 	if err := os.WriteFile(token, []byte(s.from.token()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := s.run(t, s.from, "freebusy", s.to.system.Address("bob"), "--as", s.from.system.Address("alice"), "--from", calendartest.Day.Format(time.RFC3339),
+	out := s.run(t, "freebusy", s.to.system.Address("bob"), "--as", s.from.system.Address("alice"), "--from", calendartest.Day.Format(time.RFC3339),
 		"--to", calendartest.Day.AddDate(0, 0, 1).Format(time.RFC3339), "--submit", s.from.submitURL(), "--ca", s.file("ca.pem"), "--token-file", token, "-o", "json")
 	var report struct {
 		Attendees []struct {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
@@ -53,11 +54,7 @@ var (
 // shared returns the world, which all tests of the process share and leave as they found it.
 func shared(t *testing.T) *world {
 	t.Helper()
-	t.Cleanup(func() {
-		if t.Failed() {
-			dump(t)
-		}
-	})
+	dumpIfFailed(t)
 	if broken {
 		t.Fatal("the world did not come up in the first test that wanted it")
 	}
@@ -68,7 +65,8 @@ func shared(t *testing.T) *world {
 	w := &world{ground: onGround(t), tally: &tally.Tally{}}
 	theWorld = w
 	w.west, w.east = newSide("west", "Cyrus"), newSide("east", "DAViCal")
-	backend := w.serveTally(t)
+	backend := w.serve(t, w.tally)
+	w.ends = append(w.ends, backend.Close)
 	servers := w.startServers()
 	begin := time.Now()
 	w.install(t)
@@ -78,7 +76,7 @@ func shared(t *testing.T) *world {
 		w.secrets(t, s)
 	}
 	for _, s := range w.sides() {
-		w.apply(t, w.manifest(s, w.other(s), backend))
+		w.apply(t, w.manifest(s, w.other(s), backend.URL+"/ischedule"))
 	}
 	w.addresses(t)
 	if err := <-servers; err != nil {
@@ -110,9 +108,14 @@ func (w *world) install(t *testing.T) {
 	t.Logf("the operator is ready after %s", since(begin))
 }
 
-// namespace makes one in which pods must be restricted. It goes with the world.
+// namespace makes one in which pods must be restricted. It goes with the world; one that is still going from another run is waited for.
 func (g *ground) namespace(t testing.TB, name string) {
 	t.Helper()
+	g.until(t, "namespace "+name+" of another run is gone", func() string { return "" }, func(ctx context.Context) bool {
+		var ns corev1.Namespace
+		err := g.c.Get(ctx, client.ObjectKey{Name: name}, &ns)
+		return apierrors.IsNotFound(err) || err == nil && ns.DeletionTimestamp == nil
+	})
 	g.namespaces = append(g.namespaces, name)
 	g.apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+name+", labels: {pod-security.kubernetes.io/enforce: restricted}}}")
 }
@@ -160,7 +163,7 @@ func (g *ground) publishUntilReady(t testing.TB, namespaces ...string) {
 	})
 }
 
-// remove takes all of it away in the order that the chart's manual says, and waits.
+// remove takes all of it away, in the order that the chart's manual says.
 func (w *world) remove() error {
 	defer func() { theWorld = nil }()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -168,7 +171,7 @@ func (w *world) remove() error {
 	return w.uninstall(ctx, map[string]string{systemNS: "calfed"})
 }
 
-// uninstall removes resources, releases (names by their namespaces), definitions and namespaces, and waits for their end.
+// uninstall removes resources, releases (names by their namespaces), definitions and namespaces. Only for the end of pods it does not wait.
 func (g *ground) uninstall(ctx context.Context, releases map[string]string) error {
 	if out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=60s"); err != nil {
 		return fmt.Errorf("delete the resources: %w\n%s", err, out)
@@ -181,7 +184,7 @@ func (g *ground) uninstall(ctx context.Context, releases map[string]string) erro
 	if out, err := g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=60s"); err != nil {
 		return fmt.Errorf("delete the definitions: %w\n%s", err, out)
 	}
-	if out, err := g.tryKubectl(ctx, "", append([]string{"delete", "namespace", "--ignore-not-found", "--timeout=120s"}, g.namespaces...)...); err != nil {
+	if out, err := g.tryKubectl(ctx, "", append([]string{"delete", "namespace", "--ignore-not-found", "--wait=false"}, g.namespaces...)...); err != nil {
 		return fmt.Errorf("delete namespaces: %w\n%s", err, out)
 	}
 	g.namespaces = nil
