@@ -56,7 +56,7 @@ func Next(f Facts) Step {
 	}
 	for _, k := range f.Keys {
 		if k.State == v1alpha1.KeyActive {
-			m.look(k, lookSettled, false)
+			m.lookAtActive(k)
 		}
 	}
 	return m.step
@@ -115,6 +115,20 @@ func (m *machine) lookAt(k Key, at time.Time, urgent bool) {
 	m.step.Look = append(m.step.Look, Look{Key: k, At: at, Urgent: urgent})
 	if urgent {
 		m.again(at)
+	}
+}
+
+// lookAtActive: while the record of a key that signs is not there receivers refuse what it signs, and whoever put it back wants to
+// see that soon.
+func (m *machine) lookAtActive(k Key) {
+	seen := m.Seen[k.Selector]
+	switch {
+	case !seen.Missing:
+		m.look(k, lookSettled, false)
+	case seen.AbsentSince.IsZero(): // another is there
+		m.look(k, lookUnderWay, true)
+	default:
+		m.look(k, m.patience(seen.AbsentSince), true)
 	}
 }
 

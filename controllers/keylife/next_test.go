@@ -190,6 +190,32 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// A key that signs is looked at now and then; one whose record is gone soon, and ever more rarely.
+func TestLooksAtTheActiveKey(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		seen   keylife.Sighting
+		in     time.Duration
+		urgent bool
+	}{
+		{"its record is there", here(time.Minute), 14 * time.Minute, false},
+		{"nobody knows", keylife.Sighting{At: ago(time.Minute), Problem: "ns1 does not answer"}, 14 * time.Minute, false},
+		{"another record is there", keylife.Sighting{At: ago(10 * time.Second), Missing: true}, 20 * time.Second, true},
+		{"it is gone", keylife.Sighting{At: ago(10 * time.Second), Missing: true, AbsentSince: ago(10 * time.Second)}, 20 * time.Second, true},
+		{"it is gone for an hour", keylife.Sighting{At: ago(time.Minute), Missing: true, AbsentSince: ago(time.Hour)}, 5 * time.Minute, true},
+		{"it is gone for a day", keylife.Sighting{At: ago(time.Minute), Missing: true, AbsentSince: ago(24 * time.Hour)}, 14 * time.Minute, true},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			s := newSituation(key("a", v1alpha1.KeyActive, time.Hour))
+			s.Seen["a"] = tt.seen
+			step := keylife.Next(s.Facts)
+			if len(step.Look) != 1 || step.Look[0].At.Sub(noon) != tt.in || step.Look[0].Urgent != tt.urgent {
+				t.Errorf("%+v, want a look in %v", step.Look, tt.in)
+			}
+		})
+	}
+}
+
 // A selector is past all that are remembered and none of those taken, wherever the clock went.
 func TestUniqueSelectors(t *testing.T) {
 	for _, tt := range []struct {
