@@ -55,56 +55,56 @@ func TestMistakesAreExplained(t *testing.T) {
 			"RefNotFound", []string{`Secret "tls" does not exist`, "create it, of type kubernetes.io/tls"}},
 		{"the private key lies under another name in its Secret", aGateway + aDomain + signing + aKey, "dkey/key",
 			func(ns string) {
-				w.certificate(ns, "tls", host)
-				w.secret(ns, "key", map[string]string{"key.pem": rsaKey(t)})
+				w.Certificate(t, ns, "tls", host)
+				w.Secret(t, ns, "key", map[string]string{"key.pem": key(t, "rsa-2048")})
 			},
 			"RefNotFound", []string{`Secret "key" has no key "private.key" in its data`}},
 		{"the private key is a public one", aGateway + aDomain + signing + aKey, "dkey/key",
 			func(ns string) {
-				w.certificate(ns, "tls", host)
-				w.secret(ns, "key", map[string]string{"private.key": "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"})
+				w.Certificate(t, ns, "tls", host)
+				w.Secret(t, ns, "key", map[string]string{"private.key": "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"})
 			},
 			"InvalidValue", []string{"no private key that can sign"}},
 		{"the domain names a gateway that is not there", aGateway + strings.Replace(aDomain, "gatewayRef: {name: gw}", "gatewayRef: {name: gateway}", 1), "fdom/org",
-			func(ns string) { w.certificate(ns, "tls", host) },
+			func(ns string) { w.Certificate(t, ns, "tls", host) },
 			"RefNotFound", []string{`FederationGateway "gateway" does not exist`, "create it, or correct the name"}},
 		{"the domain signs with a key that is not there", aGateway + aDomain + signing, "fdom/org",
-			func(ns string) { w.certificate(ns, "tls", host) },
+			func(ns string) { w.Certificate(t, ns, "tls", host) },
 			"RefNotFound", []string{`DKIMKey "key" does not exist`, "create it, or correct the name"}},
 		{"the records were not set", aGateway + aDomain + signing + aKey, "fdom/org",
 			func(ns string) {
-				w.certificate(ns, "tls", host)
-				w.secret(ns, "key", map[string]string{"private.key": ed25519Key(t)})
+				w.Certificate(t, ns, "tls", host)
+				w.Secret(t, ns, "key", map[string]string{"private.key": key(t, "ed25519")})
 			},
 			"NotPublished", []string{"status.records", "_ischedules._tcp.", "cal._domainkey."}},
 		{"the calendar server has a private address that egress does not allow", aGateway + strings.Replace(aDomain, "https://dav.example.org/", "http://10.1.2.3:8080/", 1), "fdom/org",
-			func(ns string) { w.certificate(ns, "tls", host) },
+			func(ns string) { w.Certificate(t, ns, "tls", host) },
 			"NotPublished", []string{"10.1.2.3", "backendCIDRs"}},
 		{"two objects claim one domain", aGateway + aDomain + strings.Replace(aDomain, "name: org}", "name: org-2}", 1), "fdom/org-2",
-			func(ns string) { w.certificate(ns, "tls", host) },
+			func(ns string) { w.Certificate(t, ns, "tls", host) },
 			"Conflict", []string{"already answers for", "delete one of the two"}},
 		{"the gateway is another namespace's, which lets nobody attach", strings.Replace(aDomain, "gatewayRef: {name: gw}", "gatewayRef: {name: gw, namespace: shared}", 1), "fdom/org", nil,
 			"NotAllowed", []string{"allowedDomains", "shared"}},
 		{"the name server does not know the TSIG key", aGateway + aDomain +
 			"  publish: {type: RFC2136, rfc2136: {server: ns1.example.org, tsig: {keyName: wrong, secretRef: {name: tsig, key: key}}}}\n", "fdom/org",
 			func(ns string) {
-				w.certificate(ns, "tls", host)
-				w.secret(ns, "tsig", map[string]string{"key": tsig})
+				w.Certificate(t, ns, "tls", host)
+				w.Secret(t, ns, "tsig", map[string]string{"key": tsig})
 			},
 			"PublishFailed", []string{"wrong", "key"}},
 		{"the password of the calendar server was forgotten", aGateway + strings.Replace(aDomain,
 			`{type: ISchedule, iSchedule: {url: "https://dav.example.org/ischedule"}}`,
 			`{type: CalDAV, calDAV: {url: "https://dav.example.org/", profile: Cyrus, credentialsRef: {name: dav}}}`, 1), "fdom/org",
-			func(ns string) { w.certificate(ns, "tls", host) },
+			func(ns string) { w.Certificate(t, ns, "tls", host) },
 			"RefNotFound", []string{`Secret "dav" does not exist`, "username and password"}},
 	}
 	// another tenant's gateway, which allows its own domains only
-	w.make(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shared"}})
-	w.certificate("shared", "tls", host)
+	w.Put(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shared"}})
+	w.Certificate(t, "shared", "tls", host)
 	w.cluster.Kubectl(t, strings.ReplaceAll(aGateway, "{ns}", w.nsIP), "apply", "-n", "shared", "-f", "-")
 	for i, m := range mistakes {
 		ns := "mistake-" + string(rune('a'+i))
-		w.make(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
+		w.Put(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
 		if m.secrets != nil {
 			m.secrets(ns)
 		}

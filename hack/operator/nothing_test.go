@@ -46,14 +46,14 @@ func TestSamplesFromNothingToReadyAndAway(t *testing.T) {
 		all.WriteString("---\n" + here.Replace(string(text)) + "\n")
 	}
 	w.cluster.Kubectl(t, all.String(), "apply", "-f", "-")
-	w.secret("customer-acme", "dav", map[string]string{"username": "calfed", "password": "dav-0123456789abcdef"})
+	w.Secret(t, "customer-acme", "dav", map[string]string{"username": "calfed", "password": "dav-0123456789abcdef"})
 
 	w.until("every resource is Ready", func() string {
-		return strings.Join(w.notReady(context.Background()), "\n") + "\n" + w.cluster.Kubectl(t, "", "get", "calfed", "-A", "-o", "wide")
+		return strings.Join(w.NotReady(context.Background()), "\n") + "\n" + w.cluster.Kubectl(t, "", "get", "calfed", "-A", "-o", "wide")
 	}, func(ctx context.Context) bool {
-		w.asTold(ctx)
+		w.AsTold(ctx, t)
 		w.externalDNS(ctx)
-		return len(w.notReady(ctx)) == 0
+		return len(w.NotReady(ctx)) == 0
 	})
 	t.Logf("\n%s", w.cluster.Kubectl(t, "", "get", "calfed", "-A"))
 
@@ -65,7 +65,7 @@ func TestSamplesFromNothingToReadyAndAway(t *testing.T) {
 	// and away
 	w.cluster.Kubectl(t, "", "delete", "fdom,fgw,dkey,ppol", "--all", "-A", "--wait", "--timeout=60s")
 	w.until("nothing of ours is left", func() string {
-		return w.cluster.Kubectl(t, "", "get", "secrets,deploy,pods,svc,role,rolebinding,sa,netpol,pdb,dnsendpoints", "-n", "federation") + strings.Join(w.dns.Names(), "\n")
+		return w.cluster.Kubectl(t, "", "get", "secrets,deploy,pods,svc,role,rolebinding,sa,netpol,pdb,dnsendpoints", "-n", "federation") + strings.Join(w.DNS.Names(), "\n")
 	}, func(ctx context.Context) bool { return len(w.left(ctx)) == 0 })
 }
 
@@ -75,7 +75,7 @@ func (w *world) left(ctx context.Context) []string {
 	var secrets corev1.SecretList
 	var pods corev1.PodList
 	for _, ns := range []string{"federation", "customer-acme"} {
-		if err := w.c.List(ctx, &secrets, client.InNamespace(ns)); err != nil {
+		if err := w.Client.List(ctx, &secrets, client.InNamespace(ns)); err != nil {
 			return []string{err.Error()}
 		}
 		for _, s := range secrets.Items {
@@ -83,20 +83,20 @@ func (w *world) left(ctx context.Context) []string {
 				out = append(out, s.Name)
 			}
 		}
-		if err := w.c.List(ctx, &pods, client.InNamespace(ns)); err != nil {
+		if err := w.Client.List(ctx, &pods, client.InNamespace(ns)); err != nil {
 			return []string{err.Error()}
 		}
 		for _, p := range pods.Items {
 			out = append(out, p.Name)
 		}
 	}
-	return append(out, slices.DeleteFunc(w.dns.Names(), func(n string) bool { return !strings.HasSuffix(n, ".events.example.org.") })...)
+	return append(out, slices.DeleteFunc(w.DNS.Names(), func(n string) bool { return !strings.HasSuffix(n, ".events.example.org.") })...)
 }
 
 // capabilities asks the gateway as a peer does.
 func (w *world) capabilities() *ischedule.Capabilities {
 	w.t.Helper()
-	to := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.ca.Pool()}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	to := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.CA.Pool()}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, w.lbIP+":443")
 	}}
 	defer to.CloseIdleConnections()
@@ -122,13 +122,13 @@ func (w *world) capabilities() *ischedule.Capabilities {
 // sampleSecrets makes what the samples refer to.
 func (w *world) sampleSecrets() {
 	const ns = "federation"
-	w.certificate(ns, "edge-tls", host)
-	w.secret(ns, "example-org-dkim", map[string]string{"private.key": rsaKey(w.t)})
+	w.Certificate(w.t, ns, "edge-tls", host)
+	w.Secret(w.t, ns, "example-org-dkim", map[string]string{"private.key": key(w.t, "rsa-2048")})
 	for _, name := range []string{"smarthost", "cyrus-calfed", "davical-calfed", "submit-mailserver"} {
-		w.secret(ns, name, map[string]string{"username": "calfed", "password": name + "-0123456789abcdef"})
+		w.Secret(w.t, ns, name, map[string]string{"username": "calfed", "password": name + "-0123456789abcdef"})
 	}
-	w.secret(ns, "dns-tsig", map[string]string{"key": tsig})
-	w.secret(ns, "partner-authorization", map[string]string{"value": "Bearer 0123456789abcdef"})
-	w.secret(ns, "submit-token", map[string]string{"token": "0123456789abcdef"})
-	w.make(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "company-ca"}, Data: map[string]string{"ca.crt": string(w.ca.PEM())}})
+	w.Secret(w.t, ns, "dns-tsig", map[string]string{"key": tsig})
+	w.Secret(w.t, ns, "partner-authorization", map[string]string{"value": "Bearer 0123456789abcdef"})
+	w.Secret(w.t, ns, "submit-token", map[string]string{"token": "0123456789abcdef"})
+	w.Put(w.t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "company-ca"}, Data: map[string]string{"ca.crt": string(w.CA.PEM())}})
 }

@@ -69,29 +69,29 @@ spec:
 func TestKeysRotateUnderTraffic(t *testing.T) {
 	w := newWorld(t)
 	eastLB := strings.Replace(w.lbIP, "127.72.", "127.73.", 1)
-	w.set("west-gw.example.org", "A", w.lbIP)
-	w.set("east-gw.example.org", "A", eastLB)
+	w.Set(t, "west-gw.example.org", "A", w.lbIP)
+	w.Set(t, "east-gw.example.org", "A", eastLB)
 	calendar := httptest.NewServer(http.HandlerFunc(takesAll))
 	t.Cleanup(calendar.Close)
 	for _, side := range []string{"west", "east"} {
 		w.namespace(side)
-		w.certificate(side, "tls", side+"-gw.example.org")
-		w.secret(side, "ca", map[string]string{"ca.crt": string(w.ca.PEM())})
-		w.secret(side, "tsig", map[string]string{"key": tsig})
+		w.Certificate(t, side, "tls", side+"-gw.example.org")
+		w.Secret(t, side, "ca", map[string]string{"ca.crt": string(w.CA.PEM())})
+		w.Secret(t, side, "tsig", map[string]string{"key": tsig})
 	}
-	w.secret("west", "token", map[string]string{"token": "0123456789abcdef"})
+	w.Secret(t, "west", "token", map[string]string{"token": "0123456789abcdef"})
 	w.balance(w.lbIP, "west", "gw")
 	w.balance(eastLB, "east", "gw")
 	manifest := strings.NewReplacer("{side}", "west", "{other}", "east").Replace(aSide+alsoSends) + strings.NewReplacer("{side}", "east", "{other}", "west").Replace(aSide)
 	w.cluster.Kubectl(t, strings.NewReplacer("{ns}", w.nsIP, "{backend}", calendar.URL).Replace(manifest), "apply", "-f", "-")
 	w.until("every resource is Ready", func() string {
-		return strings.Join(w.notReady(context.Background()), "\n")
-	}, func(ctx context.Context) bool { return len(w.notReady(ctx)) == 0 })
+		return strings.Join(w.NotReady(context.Background()), "\n")
+	}, func(ctx context.Context) bool { return len(w.NotReady(ctx)) == 0 })
 
 	name := client.ObjectKey{Namespace: "west", Name: "key"}
 	state := func(ctx context.Context) v1alpha1.DKIMKeyStatus {
 		var key v1alpha1.DKIMKey
-		if err := w.c.Get(ctx, name, &key); err != nil {
+		if err := w.Client.Get(ctx, name, &key); err != nil {
 			t.Error(err)
 		}
 		return key.Status
@@ -105,7 +105,7 @@ func TestKeysRotateUnderTraffic(t *testing.T) {
 	for worker := range 2 {
 		sending.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				pods := w.pods(context.Background(), "west", "gw")
+				pods := w.Pods(context.Background(), "west", "gw")
 				answer := submit(pods[i%len(pods)], fmt.Sprintf("uid-%d-%d", worker, i))
 				mu.Lock()
 				sent++
@@ -139,7 +139,7 @@ func TestKeysRotateUnderTraffic(t *testing.T) {
 	if *whole {
 		// five minutes for what was signed to expire, five of skew
 		w.within(14*time.Minute, "the old key's record is withdrawn", func() string { return fmt.Sprintf("%+v", state(context.Background())) }, func(context.Context) bool {
-			return len(w.dns.Records(first+"._domainkey.west.example.org", "TXT")) == 0
+			return len(w.DNS.Records(first+"._domainkey.west.example.org", "TXT")) == 0
 		})
 		mu.Lock()
 		withdrawn := sent
