@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
@@ -67,7 +66,7 @@ func Radicale(scripts, dir, httpAddr string, users ...string) *Server {
 
 func server(scripts, name, dir, addr string, users []string, login func(user string) string) *Server {
 	host, _, _ := net.SplitHostPort(addr)
-	s := &Server{Script: filepath.Join(scripts, name), Dir: dir, Env: []string{"LISTEN=" + host}}
+	s := &Server{Script: scripts + "/" + name, Dir: dir, Env: []string{"LISTEN=" + host}}
 	for _, u := range users {
 		s.Want = append(s.Want, login(u)+" 207")
 	}

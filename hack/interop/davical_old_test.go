@@ -28,17 +28,18 @@ import (
 	"github.com/calfed/calfed/gateway/resolver"
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // old is a DAViCal that speaks draft-01 with us directly, in both directions: as the peer peer.example, which finds the key of
 // example.org by DNS, and as a submitter of peer.example.
 type old struct {
 	*rig
-	system   system
-	dns      string // host:port, port 53: PHP asks no other
-	secure   string // host:port where TLS ends before it
-	listener string // host:port of our submit listener
-	ca       *catest.CA
+	system   calendartest.System
+	dns      string       // host:port, port 53: PHP asks no other
+	secure   string       // host:port where TLS ends before it
+	listener string       // host:port of our submit listener
 	key      snapshot.Key // of example.org
 	record   string       // of DAViCal's own key
 }
@@ -51,7 +52,7 @@ func newOld(t *testing.T) *old {
 	o := &old{rig: &rig{t: t}, dns: fmt.Sprintf("127.54.%d.%d:53", mathrand.IntN(256), 1+mathrand.IntN(254))}
 	o.secure, o.listener = o.ports.free(t), o.ports.free(t)
 	web := o.ports.free(t)
-	o.system = system{"DAViCal", "peer.example", "http://" + web}
+	o.system = calendartest.System{Kind: "DAViCal", Domain: "peer.example", Base: "http://" + web}
 	var err error
 	if o.ca, err = catest.New(); err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func newOld(t *testing.T) *old {
 		"host-record=gw.example.org,127.0.0.1", "srv-host=_ischedules._tcp.example.org,gw.example.org," + port(o.listener),
 		"txt-record=cal._domainkey.example.org,\"" + o.key.Record[:200] + "\",\"" + o.key.Record[200:] + "\"",
 	}, "\n")+"\n")
-	if err := o.up(davical(dir, "peer.example", web, o.ports.free(t), "bob")); err != nil {
+	if err := o.up(calendartest.DAViCal(scripts, dir, "peer.example", web, o.ports.free(t), "bob")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -208,7 +209,7 @@ func (o *old) inbox() string {
 	const query = `<?xml version="1.0" encoding="utf-8"?>
 <C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop><C:calendar-data/></D:prop>
 <C:filter><C:comp-filter name="VCALENDAR"/></C:filter></C:calendar-query>`
-	status, body := o.dav(o.system.login("bob"), "REPORT", o.system.base+"/caldav.php/bob/.in/", query, "Depth", "1", "Content-Type", "application/xml")
+	status, body := calendartest.DAV(o.t, o.system.Login("bob"), "REPORT", o.system.Base+"/caldav.php/bob/.in/", query, "Depth", "1", "Content-Type", "application/xml")
 	if status != http.StatusMultiStatus {
 		o.t.Fatalf("REPORT: %d\n%s", status, body)
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/calfed/calfed/gateway/sender"
 	"github.com/calfed/calfed/gateway/snapshot"
 	"github.com/calfed/calfed/gateway/submission"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // TestDAViCalAsPeer: DAViCal finds our key by DNS, verifies the signature that its profile makes, and stores the message. It refuses
@@ -137,15 +139,15 @@ func TestDAViCalAsSubmitter(t *testing.T) {
 	defer server.Close()
 
 	t.Run("an invitation", func(t *testing.T) {
-		event := &object{url: o.system.calendar("bob") + "outgoing.ics", data: strings.ReplaceAll(lines("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//interop//EN",
+		event := &calendartest.Object{URL: o.system.Calendar("bob") + "outgoing.ics", Data: strings.ReplaceAll(lines("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//interop//EN",
 			"BEGIN:VEVENT", "UID:outgoing", "DTSTAMP:20261122T110000Z", "DTSTART:20261125T140000Z", "DURATION:PT1H", "SUMMARY:Out", "SEQUENCE:0",
 			"ORGANIZER:mailto:bob@peer.example", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:bob@peer.example", "ATTENDEE;RSVP=TRUE:mailto:alice@example.org", "END:VEVENT", "END:VCALENDAR"), "\r\n", "\n")}
-		o.put(t, &o.system, "bob", event)
+		o.system.Put(t, "bob", event)
 		if len(out.got) != 1 || out.got[0].Submitter != "davical" || out.got[0].Request.Recipients[0].Key() != "mailto:alice@example.org" {
 			t.Fatalf("%+v", out.got)
 		}
-		stored := o.find(t, &o.system, "bob", "outgoing")
-		if stored == nil || !strings.Contains(unfold(stored.data), "SCHEDULE-STATUS=2.0:") && !strings.Contains(unfold(stored.data), "SCHEDULE-STATUS=2.0;") {
+		stored := o.system.Find(t, "bob", "outgoing")
+		if stored == nil || !strings.Contains(calendartest.Unfold(stored.Data), "SCHEDULE-STATUS=2.0:") && !strings.Contains(calendartest.Unfold(stored.Data), "SCHEDULE-STATUS=2.0;") {
 			t.Errorf("the organizer's copy is\n%+v", stored)
 		}
 	})
@@ -153,7 +155,7 @@ func TestDAViCalAsSubmitter(t *testing.T) {
 		question := lines("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//calfed//interop//EN", "METHOD:REQUEST", "BEGIN:VFREEBUSY", "UID:fb-1",
 			"DTSTAMP:20261122T110000Z", "DTSTART:20261125T000000Z", "DTEND:20261126T000000Z", "ORGANIZER:mailto:bob@peer.example",
 			"ATTENDEE:mailto:alice@example.org", "END:VFREEBUSY", "END:VCALENDAR")
-		status, body := o.dav(o.system.login("bob"), http.MethodPost, o.system.base+"/caldav.php/bob/.out/", question, "Content-Type", "text/calendar")
+		status, body := calendartest.DAV(t, o.system.Login("bob"), http.MethodPost, o.system.Base+"/caldav.php/bob/.out/", question, "Content-Type", "text/calendar")
 		if status != http.StatusOK || !strings.Contains(body, "<C:request-status>2.0") || !strings.Contains(body, "20261125T090000Z/20261125T100000Z") {
 			t.Errorf("%d\n%s", status, body)
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // kinds are the calendar systems of each side, in the order of the matrix.
@@ -24,7 +26,7 @@ type side struct {
 	zone      string // west.example; the domains are cyrus.west.example, …
 	host      string // of the gateway
 	dir       string // manifests
-	systems   map[string]*system
+	systems   map[string]*calendartest.System
 	public    string // host:port of the gateway's listeners
 	submit    string
 	smtp      string
@@ -68,14 +70,14 @@ func (f *federation) other(s *side) *side {
 // side picks the addresses and folders of an organisation.
 func (f *federation) side(zone string) *side {
 	s := &side{
-		zone: zone, host: "gw." + zone, dir: f.t.TempDir(), systems: map[string]*system{}, folders: map[string]string{},
+		zone: zone, host: "gw." + zone, dir: f.t.TempDir(), systems: map[string]*calendartest.System{}, folders: map[string]string{},
 		public: f.ports.free(f.t), submit: f.ports.free(f.t), smtp: f.ports.free(f.t), admin: f.ports.free(f.t),
 		smarthost: smarthost{f.ports.free(f.t), f.dir("smarthost")},
 		// any loopback address will do; a random one lets two of these tests run at once
 		resolver: fmt.Sprintf("127.53.%d.%d:53", mathrand.IntN(256), 1+mathrand.IntN(254)),
 	}
 	for _, kind := range kinds {
-		s.systems[kind] = &system{kind, strings.ToLower(kind) + "." + zone, "http://" + f.ports.free(f.t)}
+		s.systems[kind] = &calendartest.System{Kind: kind, Domain: strings.ToLower(kind) + "." + zone, Base: "http://" + f.ports.free(f.t)}
 		s.folders[kind] = f.dir(strings.ToLower(kind))
 	}
 	return s
@@ -93,8 +95,8 @@ func (f *federation) startDNS() {
 		}
 		split := []string{"local-ttl=60", "host-record=" + s.host + ",127.0.0.1", "local=/example/", submitTo(f.stranger.domain)}
 		for _, kind := range kinds {
-			public = append(public, f.run("dns", s.systems[kind].domain, "--manifests", s.dir, "--format", "dnsmasq", "--port", port(s.public)))
-			split = append(split, submitTo(f.other(s).systems[kind].domain))
+			public = append(public, f.run("dns", s.systems[kind].Domain, "--manifests", s.dir, "--format", "dnsmasq", "--port", port(s.public)))
+			split = append(split, submitTo(f.other(s).systems[kind].Domain))
 		}
 		f.dnsmasq(s.resolver, strings.Join(split, "\n")+"\n")
 	}
@@ -104,23 +106,23 @@ func (f *federation) startDNS() {
 // startServers starts six calendar servers and two smarthosts at once.
 func (f *federation) startServers() {
 	f.t.Helper()
-	var scripts []*script
+	var servers []*calendartest.Server
 	for _, s := range []*side{f.west, f.east} {
-		at := func(kind string) string { return strings.TrimPrefix(s.systems[kind].base, "http://") }
-		c := cyrus(s.folders["Cyrus"], s.systems["Cyrus"].domain, at("Cyrus"), f.ports.free(f.t), users...)
-		c.env = []string{"SENDMAIL=" + f.sendmail(s)}
+		at := func(kind string) string { return strings.TrimPrefix(s.systems[kind].Base, "http://") }
+		c := calendartest.Cyrus(scripts, s.folders["Cyrus"], s.systems["Cyrus"].Domain, at("Cyrus"), f.ports.free(f.t), users...)
+		c.Env = append(c.Env, "SENDMAIL="+f.sendmail(s))
 		if s == f.east { // the west's is set up as the manual says; the east's sends what our own writes make of it: echoes
-			c.env = append(c.env, "GATEWAY_SENDS=yes")
+			c.Env = append(c.Env, "GATEWAY_SENDS=yes")
 		}
 		f.davicalFolder(s)
-		d := davical(s.folders["DAViCal"], s.systems["DAViCal"].domain, at("DAViCal"), f.ports.free(f.t), users...)
-		r := radicale(s.folders["Radicale"], at("Radicale"), users[:len(users)-1]...) // it has a user gateway always
-		m := &script{name: "smarthost.sh", dir: s.smarthost.dir, args: []string{port(s.smarthost.addr), "mx." + s.zone}}
-		scripts = append(scripts, c, d, r, m)
+		d := calendartest.DAViCal(scripts, s.folders["DAViCal"], s.systems["DAViCal"].Domain, at("DAViCal"), f.ports.free(f.t), users...)
+		r := calendartest.Radicale(scripts, s.folders["Radicale"], at("Radicale"), users[:len(users)-1]...) // it has a user gateway always
+		m := &calendartest.Server{Script: "./smarthost.sh", Dir: s.smarthost.dir, Args: []string{port(s.smarthost.addr), "mx." + s.zone}}
+		servers = append(servers, c, d, r, m)
 	}
-	errs := make([]error, len(scripts))
+	errs := make([]error, len(servers))
 	var all sync.WaitGroup
-	for i, s := range scripts {
+	for i, s := range servers {
 		all.Go(func() { errs[i] = f.up(s) })
 	}
 	all.Wait()
@@ -135,7 +137,7 @@ func (f *federation) startServers() {
 func (f *federation) davicalFolder(s *side) {
 	f.t.Helper()
 	host, _, _ := strings.Cut(s.resolver, ":")
-	for name, data := range map[string]string{"resolv.conf": "nameserver " + host + "\n", "ca.pem": string(f.ca.pem)} {
+	for name, data := range map[string]string{"resolv.conf": "nameserver " + host + "\n", "ca.pem": string(f.ca.PEM())} {
 		if err := os.WriteFile(filepath.Join(s.folders["DAViCal"], name), []byte(data), 0o644); err != nil {
 			f.t.Fatal(err)
 		}
@@ -156,7 +158,7 @@ func (f *federation) sendmail(s *side) string {
 		"sendmail":      fmt.Sprintf("#!/bin/sh\nexec %s sendmail --config %s \"$@\"\n", at("calfed"), at("sendmail.yaml")),
 		"sendmail.yaml": fmt.Sprintf("smtp: localhost:%s\nusername: cyrus\npasswordFile: %s\ncaFile: %s\n", port(s.smtp), at("password"), at("ca.pem")),
 		"password":      mailPassword(s.systems["Cyrus"]),
-		"ca.pem":        string(f.ca.pem),
+		"ca.pem":        string(f.ca.PEM()),
 	} {
 		if err := os.WriteFile(at(name), []byte(data), 0o755); err != nil {
 			f.t.Fatal(err)
@@ -166,7 +168,7 @@ func (f *federation) sendmail(s *side) string {
 }
 
 // mailPassword is that of the system as a submitter of mail.
-func mailPassword(s *system) string { return "mail-password-of-" + s.domain }
+func mailPassword(s *calendartest.System) string { return "mail-password-of-" + s.Domain }
 
 // serve starts the side's gateway and waits until it is ready.
 func (f *federation) serve(s *side) {

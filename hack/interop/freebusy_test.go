@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // makeBusy gives fay of every calendar system of both sides the same week: busy, tentatively busy, and an event that takes no time.
@@ -17,12 +19,12 @@ func (f *federation) makeBusy(t *testing.T) {
 	for _, side := range []*side{f.west, f.east} {
 		for _, s := range side.systems {
 			for hour, more := range map[int]string{10: "SUMMARY:Secret", 12: "STATUS:TENTATIVE", 14: "TRANSP:TRANSPARENT"} {
-				start := day.Add(time.Duration(hour) * time.Hour)
+				start := calendartest.Day.Add(time.Duration(hour) * time.Hour)
 				uid := fmt.Sprintf("busy-%d", hour)
 				s2 := "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//calfed//interop//EN\nBEGIN:VEVENT\nUID:" + uid + "\nDTSTAMP:" +
-					start.Format(utc) + "\nDTSTART:" + start.Format(utc) + "\nDTEND:" + start.Add(time.Hour).Format(utc) + "\n" + more +
+					start.Format(calendartest.UTC) + "\nDTSTART:" + start.Format(calendartest.UTC) + "\nDTEND:" + start.Add(time.Hour).Format(calendartest.UTC) + "\n" + more +
 					"\nEND:VEVENT\nEND:VCALENDAR\n"
-				f.put(t, s, "fay", &object{url: s.calendar("fay") + uid + ".ics", data: s2})
+				s.Put(t, "fay", &calendartest.Object{URL: s.Calendar("fay") + uid + ".ics", Data: s2})
 			}
 		}
 	}
@@ -35,11 +37,11 @@ type period struct {
 }
 
 // busyOf asks for a day of fay's at the gateway of the one who asks. It returns the status, and the periods.
-func (f *federation) busyOf(t *testing.T, fay *system, asker *side, as *system) (string, []period) {
+func (f *federation) busyOf(t *testing.T, fay *calendartest.System, asker *side, as *calendartest.System) (string, []period) {
 	t.Helper()
-	out, _ := f.try("freebusy", fay.address("fay"), "--as", as.address("alice"), "--from", day.Format(time.RFC3339),
-		"--to", day.AddDate(0, 0, 1).Format(time.RFC3339), "--submit", "http://"+asker.submit,
-		"--token-file", f.write("token", []byte("token-of-"+as.domain)), "-o", "json")
+	out, _ := f.try("freebusy", fay.Address("fay"), "--as", as.Address("alice"), "--from", calendartest.Day.Format(time.RFC3339),
+		"--to", calendartest.Day.AddDate(0, 0, 1).Format(time.RFC3339), "--submit", "http://"+asker.submit,
+		"--token-file", f.write("token", []byte("token-of-"+as.Domain)), "-o", "json")
 	var report struct {
 		Attendees []struct {
 			Status  string
@@ -49,7 +51,7 @@ func (f *federation) busyOf(t *testing.T, fay *system, asker *side, as *system) 
 	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Attendees) != 1 {
 		t.Fatalf("calfed freebusy: %v in\n%s", err, out)
 	}
-	t.Logf("%s asks for %s:\n%s", as.address("alice"), fay.address("fay"), out)
+	t.Logf("%s asks for %s:\n%s", as.Address("alice"), fay.Address("fay"), out)
 	return report.Attendees[0].Status, report.Attendees[0].Periods
 }
 
@@ -65,8 +67,8 @@ func (s *story) freeBusy(t *testing.T) {
 		tentative = "BUSY-TENTATIVE"
 	}
 	want := []period{
-		{"BUSY", day.Add(10 * time.Hour), day.Add(11 * time.Hour)},
-		{tentative, day.Add(12 * time.Hour), day.Add(13 * time.Hour)},
+		{"BUSY", calendartest.Day.Add(10 * time.Hour), calendartest.Day.Add(11 * time.Hour)},
+		{tentative, calendartest.Day.Add(12 * time.Hour), calendartest.Day.Add(13 * time.Hour)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("busy periods under %s (-want +got):\n%s", freeBusy[s.from], diff)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // TestCyrus sends messages of carol@sender.example, whose gateway finds the one of example.org by DNS, to users of a real
@@ -38,7 +40,7 @@ func TestCyrus(t *testing.T) {
 			"DTSTAMP:20261122T110000Z", "DTSTART:20261127T100000Z", "DTEND:20261127T110000Z", "SUMMARY:Alice's meeting", "SEQUENCE:0",
 			"ORGANIZER:mailto:alice@example.org", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:alice@example.org",
 			"ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:carol@sender.example", "END:VEVENT", "END:VCALENDAR")
-		status, body := w.dav(w.a.login("alice"), http.MethodPut, w.a.calendar("alice")+"organized.ics", event, "Content-Type", "text/calendar")
+		status, body := calendartest.DAV(t, w.a.Login("alice"), http.MethodPut, w.a.Calendar("alice")+"organized.ics", event, "Content-Type", "text/calendar")
 		if status != http.StatusCreated {
 			t.Fatalf("PUT: %d\n%s", status, body)
 		}
@@ -47,7 +49,7 @@ func TestCyrus(t *testing.T) {
 			"ORGANIZER:mailto:alice@example.org", "ATTENDEE;PARTSTAT=ACCEPTED:mailto:carol@sender.example", "END:VEVENT", "END:VCALENDAR")
 		w.send(t, "2.0", "alice@example.org", reply)
 		stored := w.stored(t, w.a, "alice", uid)
-		for _, line := range strings.Split(unfold(stored), "\n") {
+		for _, line := range strings.Split(calendartest.Unfold(stored), "\n") {
 			if strings.HasPrefix(line, "ATTENDEE") && strings.HasSuffix(line, "carol@sender.example") && !strings.Contains(line, "PARTSTAT=ACCEPTED") {
 				t.Errorf("the organizer's copy does not know the answer: %s", line)
 			}
@@ -93,8 +95,8 @@ func TestCyrus(t *testing.T) {
 // stored is what is in the user's calendar under the UID; "" when nothing is.
 func (w *world) stored(t *testing.T, o *organisation, user, uid string) string {
 	t.Helper()
-	if found := w.find(t, &o.system, user, uid); found != nil {
-		return found.data
+	if found := o.System.Find(t, user, uid); found != nil {
+		return found.Data
 	}
 	return ""
 }
@@ -134,11 +136,9 @@ func recurring(uid string) string {
 
 func lines(l ...string) string { return strings.Join(l, "\r\n") + "\r\n" }
 
-func unfold(s string) string { return strings.ReplaceAll(s, "\n ", "") }
-
 func mustContain(t *testing.T, got string, want ...string) {
 	t.Helper()
-	flat := unfold(got)
+	flat := calendartest.Unfold(got)
 	for _, w := range want {
 		if !strings.Contains(flat, w) {
 			t.Errorf("%q is not in\n%s", w, got)

@@ -20,6 +20,8 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // testMail has alice invite somebody whose domain has no iSchedule: one mail leaves, and the answer comes back by mail. Cyrus
@@ -30,27 +32,27 @@ func (f *federation) testMail(t *testing.T) {
 	}
 }
 
-func (f *federation) testMailOf(t *testing.T, from *system) {
-	uid := "talk-at-" + from.domain
-	alice, guest := from.address("alice"), "guest@"+f.stranger.domain
+func (f *federation) testMailOf(t *testing.T, from *calendartest.System) {
+	uid := "talk-at-" + from.Domain
+	alice, guest := from.Address("alice"), "guest@"+f.stranger.domain
 	look := func(t *testing.T, parameter, want string) {
 		t.Helper()
-		o := f.find(t, from, "alice", uid)
-		t.Logf("in alice's calendar\n%s", told(o.data))
-		if got := parameters(o.data, guest, parameter); len(got) != 1 || got[0] != want {
+		o := from.Find(t, "alice", uid)
+		t.Logf("in alice's calendar\n%s", calendartest.Told(o.Data))
+		if got := calendartest.Parameters(o.Data, guest, parameter); len(got) != 1 || got[0] != want {
 			t.Errorf("guest's %s is %v, want %s", parameter, got, want)
 		}
 	}
 
 	t.Run("an invitation leaves as one mail", func(t *testing.T) {
-		o := &object{url: from.calendar("alice") + uid + ".ics", data: meeting(uid, "Talk", day.Add(10*time.Hour), alice, guest)}
-		f.leaves(t, f.west, traffic{mails: 1}, func() { f.put(t, from, "alice", o) })
+		o := &calendartest.Object{URL: from.Calendar("alice") + uid + ".ics", Data: calendartest.Meeting(uid, "Talk", calendartest.Day.Add(10*time.Hour), alice, guest)}
+		f.leaves(t, f.west, traffic{mails: 1}, func() { from.Put(t, "alice", o) })
 		f.eventually(t, "the mail lies in guest's mailbox", func() bool { return len(f.west.smarthost.mail(t, guest, alice)) == 1 })
 		look(t, "SCHEDULE-STATUS", "1.1")
 		mail := f.west.smarthost.mail(t, guest, alice)[0]
 		t.Logf("the mail as guest's client shows it:\n%s", rendered(t, mail))
-		if from.kind == "DAViCal" { // Cyrus's own mail is its smarthost's to sign
-			f.mustBeSigned(t, mail, from.domain)
+		if from.Kind == "DAViCal" { // Cyrus's own mail is its smarthost's to sign
+			f.mustBeSigned(t, mail, from.Domain)
 		}
 	})
 
@@ -74,15 +76,15 @@ func (f *federation) testMailOf(t *testing.T, from *system) {
 
 // mailTo hands a mail with CRLF to the side's gateway, with the credentials of the system that is concerned: as the system's users'
 // clients do, and the MX, for mail to them.
-func (f *federation) mailTo(t *testing.T, s *side, as *system, from, rcpt, mail string) {
+func (f *federation) mailTo(t *testing.T, s *side, as *calendartest.System, from, rcpt, mail string) {
 	t.Helper()
-	client, err := smtp.DialStartTLS(s.smtp, &tls.Config{ServerName: s.host, RootCAs: f.ca.pool()})
+	client, err := smtp.DialStartTLS(s.smtp, &tls.Config{ServerName: s.host, RootCAs: f.ca.Pool()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
 	for _, step := range []func() error{
-		func() error { return client.Auth(sasl.NewPlainClient("", strings.ToLower(as.kind), mailPassword(as))) },
+		func() error { return client.Auth(sasl.NewPlainClient("", strings.ToLower(as.Kind), mailPassword(as))) },
 		func() error { return client.SendMail(from, []string{rcpt}, strings.NewReader(mail)) },
 		client.Quit,
 	} {
@@ -96,7 +98,7 @@ func (f *federation) mailTo(t *testing.T, s *side, as *system, from, rcpt, mail 
 func replyMail(uid, attendee, organizer, partstat string) string {
 	calendar := fmt.Sprintf("BEGIN:VCALENDAR\nPRODID:-//Mail client//EN\nVERSION:2.0\nMETHOD:REPLY\nBEGIN:VEVENT\nUID:%s\n"+
 		"DTSTAMP:%s\nDTSTART:%s\nDTEND:%s\nSEQUENCE:0\nORGANIZER:mailto:%s\nATTENDEE;PARTSTAT=%s:mailto:%s\nEND:VEVENT\nEND:VCALENDAR\n",
-		uid, time.Now().Add(time.Minute).UTC().Format(utc), day.Add(10*time.Hour).Format(utc), day.Add(11*time.Hour).Format(utc),
+		uid, time.Now().Add(time.Minute).UTC().Format(calendartest.UTC), calendartest.Day.Add(10*time.Hour).Format(calendartest.UTC), calendartest.Day.Add(11*time.Hour).Format(calendartest.UTC),
 		organizer, partstat, attendee)
 	part := func(contentType, text string) string {
 		return "--=_b\nContent-Type: " + contentType + "\nContent-Transfer-Encoding: base64\n\n" +

@@ -112,7 +112,7 @@ func (f *federation) manifests(own, peer *side) {
 	var buf, secrets bytes.Buffer
 	for _, kind := range kinds {
 		s := own.systems[kind]
-		d := domain{Name: strings.ToLower(kind), Domain: s.domain, URL: s.base, Profile: kind, Login: s.login("gateway").name, MailPassword: mailPassword(s)}
+		d := domain{Name: strings.ToLower(kind), Domain: s.Domain, URL: s.Base, Profile: kind, Login: s.Login("gateway").Name, MailPassword: mailPassword(s)}
 		switch kind {
 		case "Cyrus":
 			d.URL += "/dav/"
@@ -129,7 +129,7 @@ func (f *federation) manifests(own, peer *side) {
 		if own == f.west {
 			level = "Deny"
 		}
-		peers = append(peers, policy{d.Name, peer.systems[kind].domain, level})
+		peers = append(peers, policy{d.Name, peer.systems[kind].Domain, level})
 
 		key := filepath.Join(f.t.TempDir(), "dkim.pem")
 		f.run("dkim", "keygen", "--out", key)
@@ -146,9 +146,9 @@ func (f *federation) manifests(own, peer *side) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	certificate, certificateKey := f.ca.issue(f.t, own.host)
+	certificate, certificateKey := f.certificate(own.host)
 	secret(&secrets, "edge-tls", "tls.crt", certificate, "tls.key", certificateKey)
-	secret(&secrets, "test-ca", "ca.crt", f.ca.pem)
+	secret(&secrets, "test-ca", "ca.crt", f.ca.PEM())
 	if err := os.WriteFile(filepath.Join(own.dir, "gateway.yaml"), append(buf.Bytes(), secrets.Bytes()...), 0o600); err != nil {
 		f.t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,13 +15,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/calfed/calfed/gateway/netguard/catest"
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // rig is what every world stands on: the binary under test, the CA that its gateways trust, free ports.
 type rig struct {
 	t      *testing.T
 	binary string
-	ca     *authority
+	ca     *catest.CA
 	ports  ports
 }
 
@@ -38,7 +40,24 @@ func newRig(t *testing.T) *rig {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: run make build first", err)
 	}
-	return &rig{t: t, binary: binary, ca: newAuthority(t)}
+	ca, err := catest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{t: t, binary: binary, ca: ca}
+}
+
+// certificate is one for a gateway's host, as others and as its own machine name it, and its key.
+func (r *rig) certificate(host string) (certificate, key []byte) {
+	r.t.Helper()
+	leaf, err := r.ca.Issue(catest.Leaf{DNS: []string{host, "localhost"}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if certificate, key, err = catest.EncodePEM(leaf); err != nil {
+		r.t.Fatal(err)
+	}
+	return certificate, key
 }
 
 // run executes calfed and returns what it prints; any failure ends the test.
@@ -84,34 +103,14 @@ func (r *rig) start(name string, cmd *exec.Cmd) {
 	})
 }
 
-// script is one of the scripts beside this file that start a server and end it.
-type script struct {
-	name string   // cyrus.sh
-	dir  string   // of the server
-	args []string // after "up" and dir
-	env  []string
-	want []string // what it must print
-}
-
-// up starts the server; it may be called from any goroutine. The server ends with the test.
-func (r *rig) up(s *script) error {
+// up starts a server; it may be called from any goroutine. The server ends with the test.
+func (r *rig) up(s *calendartest.Server) error {
 	r.t.Cleanup(func() {
-		if out, err := exec.Command("./"+s.name, "down", s.dir).CombinedOutput(); err != nil {
-			r.t.Errorf("%s down: %v\n%s", s.name, err, out)
+		if err := s.Down(); err != nil {
+			r.t.Error(err)
 		}
 	})
-	cmd := exec.Command("./"+s.name, append([]string{"up", s.dir}, s.args...)...)
-	cmd.Env = append(os.Environ(), s.env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s up: %w\n%s", s.name, err, out)
-	}
-	for _, want := range s.want {
-		if !strings.Contains(string(out), want) {
-			return fmt.Errorf("%s up: %q is not in\n%s", s.name, want, out)
-		}
-	}
-	return nil
+	return s.Up()
 }
 
 // dir makes a folder that other users of the machine can enter, which a test's own folder is not.
@@ -193,30 +192,4 @@ func secret(out *bytes.Buffer, name string, data ...any) {
 			fmt.Fprintf(out, "    %s", line)
 		}
 	}
-}
-
-// login is a user of a CalDAV server.
-type login struct{ name, password string }
-
-// dav makes one CalDAV request as the user. Header is name, value pairs.
-func (r *rig) dav(as login, method, url, body string, header ...string) (int, string) {
-	r.t.Helper()
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	req.SetBasicAuth(as.name, as.password)
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
 }

@@ -12,18 +12,20 @@ import (
 	"strings"
 	"testing"
 	"text/template"
+
+	"github.com/calfed/calfed/hack/calendartest"
 )
 
 // organisation is one side of the iSchedule world: a Cyrus, a gateway in front of it, and the domain they answer for.
 type organisation struct {
-	system         // Cyrus
-	host    string // of the gateway
-	dir     string // manifests
-	public  string // host:port of the gateway's listeners
-	submit  string
-	admin   string
-	token   string
-	backend string // ISchedule back end
+	calendartest.System        // Cyrus
+	host                string // of the gateway
+	dir                 string // manifests
+	public              string // host:port of the gateway's listeners
+	submit              string
+	admin               string
+	token               string
+	backend             string // ISchedule back end
 }
 
 // world is two organisations whose Cyrus takes iSchedule, and the DNS server through which they find each other.
@@ -52,12 +54,12 @@ func (w *world) organisation(domain string, users ...string) *organisation {
 	w.t.Helper()
 	httpAddr, imapAddr := w.ports.free(w.t), w.ports.free(w.t)
 	o := &organisation{
-		system: system{"Cyrus", domain, "http://" + httpAddr},
+		System: calendartest.System{Kind: "Cyrus", Domain: domain, Base: "http://" + httpAddr},
 		host:   "gw." + domain, dir: w.t.TempDir(),
 		public: w.ports.free(w.t), submit: w.ports.free(w.t), admin: w.ports.free(w.t),
 		token: "token-of-" + domain, backend: "http://" + httpAddr + "/ischedule",
 	}
-	if err := w.up(cyrus(w.dir("cyrus"), domain, httpAddr, imapAddr, users...)); err != nil {
+	if err := w.up(calendartest.Cyrus(scripts, w.dir("cyrus"), domain, httpAddr, imapAddr, users...)); err != nil {
 		w.t.Fatal(err)
 	}
 	return o
@@ -122,8 +124,8 @@ func (w *world) manifests(own, peer *organisation) {
 	var buf bytes.Buffer
 	err := manifestTemplate.Execute(&buf, map[string]any{
 		"DNS":  w.dns,
-		"Own":  side{own.domain, own.host, own.backend, own.token},
-		"Peer": side{peer.domain, peer.host, peer.backend, peer.token},
+		"Own":  side{own.Domain, own.host, own.backend, own.token},
+		"Peer": side{peer.Domain, peer.host, peer.backend, peer.token},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -134,10 +136,10 @@ func (w *world) manifests(own, peer *organisation) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	certificate, certificateKey := w.ca.issue(w.t, own.host)
+	certificate, certificateKey := w.certificate(own.host)
 	secret(&buf, "own-dkim", "private.key", private)
 	secret(&buf, "edge-tls", "tls.crt", certificate, "tls.key", certificateKey)
-	secret(&buf, "test-ca", "ca.crt", w.ca.pem)
+	secret(&buf, "test-ca", "ca.crt", w.ca.PEM())
 	if err := os.WriteFile(filepath.Join(own.dir, "gateway.yaml"), buf.Bytes(), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -150,8 +152,8 @@ func (w *world) startDNS() {
 	conf.WriteString("local-ttl=60\n") // its own default, 0, would have every message look its key up again
 	for _, o := range []*organisation{w.a, w.b} {
 		_, port, _ := net.SplitHostPort(o.public)
-		conf.WriteString(w.run("dns", o.domain, "--manifests", o.dir, "--format", "dnsmasq", "--port", port))
-		fmt.Fprintf(&conf, "\nhost-record=%s,127.0.0.1\nlocal=/%s/\n", o.host, o.domain)
+		conf.WriteString(w.run("dns", o.Domain, "--manifests", o.dir, "--format", "dnsmasq", "--port", port))
+		fmt.Fprintf(&conf, "\nhost-record=%s,127.0.0.1\nlocal=/%s/\n", o.host, o.Domain)
 	}
 	w.t.Logf("DNS, as calfed dns prints it:\n%s", conf.String())
 	w.dnsmasq(w.dns, conf.String())
@@ -160,7 +162,7 @@ func (w *world) startDNS() {
 // serve starts the organisation's gateway and waits until it is ready.
 func (w *world) serve(o *organisation) {
 	w.t.Helper()
-	w.start("calfed of "+o.domain, exec.Command(w.binary, "serve", "--manifests", o.dir,
+	w.start("calfed of "+o.Domain, exec.Command(w.binary, "serve", "--manifests", o.dir,
 		"--public-addr", o.public, "--submit-addr", o.submit, "--admin-addr", o.admin, "--data", w.t.TempDir()))
 	w.ready(o.admin)
 }
