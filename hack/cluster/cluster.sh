@@ -2,7 +2,7 @@
 # A real Kubernetes cluster on one machine, every node in Linux namespaces of its own (root needed):
 #   cluster.sh up [N]           control plane, N nodes (default 3), cluster DNS, metrics API
 #   cluster.sh load ARCHIVE...  import images (OCI archives) into every node
-#   cluster.sh exec CMD...      run CMD inside the cluster's network, KUBECONFIG set, kubectl in PATH
+#   cluster.sh exec CMD...      run CMD inside the cluster's network, KUBECONFIG set, kubectl and helm in PATH
 #   cluster.sh status           nodes and pods
 #   cluster.sh node-kill NODE   pull its plug          cluster.sh node-up NODE   boot it again
 #   cluster.sh api-down         stop the API server    cluster.sh api-up         start it again
@@ -31,7 +31,7 @@ programs() {
 tools() {
 	KUBE=$("$here/build.sh")
 	ADDONS=$("$here/addons.sh")
-	export PATH=$KUBE:$ADDONS/bin:$PATH ADDONS
+	export PATH=$S/bin:$KUBE:$ADDONS/bin:$PATH ADDONS
 }
 
 # child is the first child of a process, the init of its namespaces, once it exists.
@@ -150,7 +150,8 @@ up)
 	[[ $N =~ ^[1-$MAX_NODES]$ ]] || die "$N: 1 to $MAX_NODES nodes"
 	alive cp && die "cluster $CLUSTER runs already"
 	begin=$SECONDS
-	mkdir -p "$S"
+	mkdir -p "$S/bin"
+	ln -sf "$(go -C "$here/../deploytools" tool -n helm)" "$S/bin/helm"
 	up_cp
 	log "control plane ready after $((SECONDS - begin)) s"
 	kubectl apply -f "$here/manifests" >/dev/null

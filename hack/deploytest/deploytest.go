@@ -45,6 +45,9 @@ func program(name string) func() (string, error) {
 	})
 }
 
+// HelmProgram is the path of helm.
+func HelmProgram() (string, error) { return helm() }
+
 // Helm runs helm, with the cluster of a kubeconfig file or, when that is "", without any. It returns all that was printed.
 func Helm(t testing.TB, kubeconfig string, args ...string) (string, error) {
 	t.Helper()

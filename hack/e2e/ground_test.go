@@ -44,7 +44,7 @@ const (
 )
 
 // zones are those of the test's name server. A gateway of a zone has the host gw.ZONE.
-var zones = []string{"west.example", "east.example", "sender.example", "south.example", "north.example"}
+var zones = []string{"west.example", "east.example", "sender.example", "south.example", "north.example", "example.org"}
 
 // ground is what every installation stands on: a cluster, and the test as administrator of DNS and of certificates.
 type ground struct {

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +13,12 @@ import (
 func TestDrainUnderLoad(t *testing.T) {
 	x := underLoad(t)
 	node := x.victim(t)
-	t.Cleanup(func() { x.kubectl(t, "", "uncordon", node) })
+	t.Cleanup(func() {
+		// the test's own context is over
+		if out, err := x.tryKubectl(context.Background(), "", "uncordon", node); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 	nothingLost(t, x.during(t, "drain of "+node, func() {
 		x.kubectl(t, "", "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
 		for _, s := range x.sides() {

@@ -18,10 +18,6 @@ import (
 func TestPowerOffUnderLoad(t *testing.T) {
 	x := underLoad(t)
 	node := x.victim(t)
-	t.Cleanup(func() {
-		// the test's context is over
-		_, _ = x.tryKubectl(context.Background(), "", "uncordon", node)
-	})
 	var dark, removed time.Time
 	outcomes := x.during(t, "power-off of "+node, func() {
 		dark = time.Now()
