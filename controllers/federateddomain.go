@@ -130,7 +130,7 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 		return reconcile.Result{}, quiet(r.leave(ctx, &d))
 	}
 	post, posted := r.board.Domains.Get(req.NamespacedName)
-	if !posted || post.Generation != d.Generation {
+	if !posted || post.UID != d.UID || post.Generation != d.Generation {
 		return reconcile.Result{}, nil
 	}
 	p, err := r.plan(ctx, &d, post)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,6 +26,32 @@ const (
 	isFalse   = metav1.ConditionFalse
 	isUnknown = metav1.ConditionUnknown
 )
+
+// What was compiled of a FederatedDomain says nothing about one that is made again under its name: pods may have dropped the domain.
+func TestADomainThatIsMadeAgainIsAnother(t *testing.T) {
+	t.Parallel()
+	r := newDomainRig(t)
+	d := r.domain("org", r.update())
+	r.serve(d)
+	r.isReady(d)
+	if err := r.Delete(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	r.until("it is gone", func(ctx context.Context) bool {
+		return apierrors.IsNotFound(r.Get(ctx, client.ObjectKeyFromObject(d), d))
+	})
+	again, other := r.domain("org", r.update()), r.domain("other", nil)
+	r.post(other, board.Domain{Findings: []compile.Finding{{Severity: compile.Error, Field: "spec.backend", Reason: v1alpha1.ReasonRefNotFound, Message: "no Secret"}}})
+	r.becomes(other, "Ready", isFalse, "RefNotFound") // so again was looked at
+	if err := r.Get(t.Context(), client.ObjectKeyFromObject(again), again); err != nil {
+		t.Fatal(err)
+	}
+	if again.Status.ObservedGeneration != -1 || len(r.primary.Names()) > 0 {
+		t.Errorf("called observed before it was compiled: %+v, published %v", again.Status, r.primary.Names())
+	}
+	r.serve(again)
+	r.isReady(again)
+}
 
 func TestDomainFromNothingToReadyAndAway(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func (r *federatedDomains) look(ctx context.Context, name types.NamespacedName) 
 		return r.takeAway(ctx, &d)
 	}
 	post, posted := r.board.Domains.Get(name)
-	if !posted || post.Generation != d.Generation {
+	if !posted || post.UID != d.UID || post.Generation != d.Generation {
 		return false // the post will come
 	}
 	p, err := r.plan(ctx, &d, post)

@@ -198,13 +198,13 @@ func compiled(keys ...snapshot.Key) *snapshot.Domain {
 	return &snapshot.Domain{Name: "example.org", Signing: snapshot.Signing{Keys: keys, Lookup: []string{"dns/txt"}}}
 }
 
-// post posts what became of a domain; gateway and generation are filled in.
+// post posts what became of a domain; gateway, UID and generation are filled in.
 func (r *domainRig) post(d *v1alpha1.FederatedDomain, post board.Domain) {
 	r.t.Helper()
 	if err := r.Get(r.t.Context(), client.ObjectKeyFromObject(d), d); err != nil {
 		r.t.Fatal(err)
 	}
-	post.Generation, post.Gateway = d.Generation, r.gateway()
+	post.UID, post.Generation, post.Gateway = d.UID, d.Generation, r.gateway()
 	if post.Settings == nil {
 		post.Settings = &snapshot.Gateway{Host: "gw.example.org"}
 	}

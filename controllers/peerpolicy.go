@@ -47,7 +47,7 @@ func (r *peerPolicies) Reconcile(ctx context.Context, req reconcile.Request) (re
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	post, posted := r.board.Policies.Get(req.NamespacedName)
-	if !posted || post.Generation != p.Generation {
+	if !posted || post.UID != p.UID || post.Generation != p.Generation {
 		return reconcile.Result{}, nil
 	}
 	return reconcile.Result{}, writeStatus(ctx, r.client, &p, p.Status, policyStatus(&p, post, r.Clock.Now()))

@@ -46,7 +46,7 @@ func (r *policyRig) policy(t *testing.T) *v1alpha1.PeerPolicy {
 }
 
 func (r *policyRig) post(p *v1alpha1.PeerPolicy, post board.Policy) {
-	post.Generation = p.Generation
+	post.UID, post.Generation = p.UID, p.Generation
 	r.board.Policies.Post(client.ObjectKeyFromObject(p), post)
 }
 
@@ -189,6 +189,38 @@ func TestPolicyStatusIsOfTheGenerationThatWasCompiled(t *testing.T) {
 	r.post(p, board.Policy{Domains: []string{"example.org"}, Programmed: true})
 	served.ObservedGeneration = 2
 	r.becomes(t, p, served)
+}
+
+// What was compiled of a policy says nothing about one that is made again under its name.
+func TestPolicyStatusIsOfTheObjectThatWasCompiled(t *testing.T) {
+	t.Parallel()
+	r := newPolicyRig(t)
+	p := r.policy(t)
+	served := v1alpha1.PeerPolicyStatus{ObservedGeneration: 1, DomainCount: 1, Domains: []string{"example.org"}, Conditions: []metav1.Condition{
+		condition("Accepted", true, "Accepted", policyUsable),
+		condition("Programmed", true, "Programmed", policyServed),
+		condition("Ready", true, "Ready", policyServed),
+	}}
+	r.post(p, board.Policy{Domains: []string{"example.org"}, Programmed: true})
+	r.becomes(t, p, served)
+	if err := r.Delete(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	again := &v1alpha1.PeerPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}, Spec: p.Spec}
+	if err := r.Create(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	other := r.policy(t) // shows that it was looked at
+	r.post(other, board.Policy{Domains: []string{"example.org"}, Programmed: true})
+	r.becomes(t, other, served)
+	if err := r.Get(t.Context(), client.ObjectKeyFromObject(again), again); err != nil {
+		t.Fatal(err)
+	}
+	if again.Status.ObservedGeneration != -1 {
+		t.Errorf("called observed before it was compiled: %+v", again.Status)
+	}
+	r.post(again, board.Policy{Domains: []string{"example.org"}, Programmed: true})
+	r.becomes(t, again, served)
 }
 
 // A condition keeps its time while its status stays, and a post that changes nothing writes nothing.

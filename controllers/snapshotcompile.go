@@ -168,7 +168,7 @@ func compileWhole(settings *compile.Shared, gateway types.NamespacedName, in *pa
 	p.shard = snapshot.Shard{Number: in.number, Domains: p.compiled.Domains, Policies: p.compiled.Policies}
 	p.domains = domainStates(gateway, in, &p.compiled)
 	for i := range in.Policies {
-		p.policies = append(p.policies, policyRef{client.ObjectKeyFromObject(&in.Policies[i]), in.Policies[i].Generation})
+		p.policies = append(p.policies, policyRef{client.ObjectKeyFromObject(&in.Policies[i]), in.Policies[i].UID, in.Policies[i].Generation})
 	}
 	for i := range in.Domains {
 		if d := &in.Domains[i]; gatewayOf(d) == gateway {
@@ -208,7 +208,7 @@ func domainStates(gateway types.NamespacedName, in *partInput, out *compile.Part
 		if gatewayOf(d) != gateway {
 			continue
 		}
-		s := &domainState{name: client.ObjectKeyFromObject(d), domain: string(d.Spec.Domain), generation: d.Generation}
+		s := &domainState{name: client.ObjectKeyFromObject(d), domain: string(d.Spec.Domain), uid: d.UID, generation: d.Generation}
 		id := s.name.String()
 		s.findings = findings[s.name]
 		s.compiled = compiled[id]

@@ -85,7 +85,7 @@ func (l *loose) policy(ctx context.Context, name types.NamespacedName) {
 			return
 		}
 	}
-	post := board.Policy{Generation: p.Generation, Findings: compile.Dangling(nil, compile.Input{Policies: []v1alpha1.PeerPolicy{p}}), Programmed: true}
+	post := board.Policy{UID: p.UID, Generation: p.Generation, Findings: compile.Dangling(nil, compile.Input{Policies: []v1alpha1.PeerPolicy{p}}), Programmed: true}
 	if was, ok := l.r.board.Policies.Get(name); !ok || !reflect.DeepEqual(was, post) {
 		l.r.board.Policies.Post(name, post)
 	}

@@ -97,7 +97,7 @@ func (r *snapshots) postDomains(st *gatewayState, number int, p *part) {
 			st.touch(p)
 		}
 		post := board.Domain{
-			Gateway: st.name, Generation: d.generation, Settings: st.public, Compiled: d.compiled, Candidate: d.candidate, Hash: d.hash, Findings: d.findings,
+			UID: d.uid, Generation: d.generation, Gateway: st.name, Settings: st.public, Compiled: d.compiled, Candidate: d.candidate, Hash: d.hash, Findings: d.findings,
 			Written: d.written, Programmed: d.programmed, Blocking: d.blocking,
 		}
 		if was, ok := r.board.Domains.Get(d.name); !ok || !reflect.DeepEqual(was, post) {
@@ -182,7 +182,7 @@ func (r *snapshots) gone(ctx context.Context, st *gatewayState) error {
 	findings := byObject(compile.Dangling(nil, compile.Input{Domains: domains}), v1alpha1.KindFederatedDomain)
 	for i := range domains {
 		name := client.ObjectKeyFromObject(&domains[i])
-		post := board.Domain{Gateway: st.name, Generation: domains[i].Generation, Findings: findings[name]}
+		post := board.Domain{UID: domains[i].UID, Generation: domains[i].Generation, Gateway: st.name, Findings: findings[name]}
 		if was, ok := r.board.Domains.Get(name); !ok || !reflect.DeepEqual(was, post) {
 			r.board.Domains.Post(name, post)
 		}

@@ -91,6 +91,7 @@ type part struct {
 // policyRef is a policy as it was compiled.
 type policyRef struct {
 	types.NamespacedName
+	uid        types.UID
 	generation int64
 }
 
@@ -98,6 +99,7 @@ type policyRef struct {
 type domainState struct {
 	name       types.NamespacedName
 	domain     string
+	uid        types.UID
 	generation int64
 	compiled   *snapshot.Domain
 	hash       string // "" = left out

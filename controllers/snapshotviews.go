@@ -22,7 +22,8 @@ type place struct {
 // view is what compiling the part at a place said of a policy or key.
 type view struct {
 	place
-	generation int64 // policies: of the object that was compiled
+	uid        types.UID // policies: of the object that was compiled
+	generation int64
 	findings   []compile.Finding
 	covers     []coveredDomain // policies
 	shadowed   []string
@@ -72,7 +73,7 @@ func (v *views) replace(gateway types.NamespacedName, shard int, p *part) {
 	findings := byObject(p.compiled.Findings, v1alpha1.KindPeerPolicy)
 	for _, policy := range p.policies {
 		name := policy.NamespacedName
-		x := view{place: at, generation: policy.generation, findings: findings[name], shadowed: p.compiled.ShadowedBy[name.String()]}
+		x := view{place: at, uid: policy.uid, generation: policy.generation, findings: findings[name], shadowed: p.compiled.ShadowedBy[name.String()]}
 		for _, domain := range p.compiled.Covers[name.String()] {
 			x.covers = append(x.covers, coveredDomain{domain, sources[domain]})
 		}
@@ -120,10 +121,14 @@ func (v *views) policy(name types.NamespacedName) (board.Policy, []types.Namespa
 	var out board.Policy
 	var covered []types.NamespacedName
 	shadowed := true // when it is wherever it covers something
-	for _, x := range v.policies[name] {
-		if out.Generation == 0 || x.generation < out.Generation {
-			out.Generation = x.generation // until all parts have seen the newest
+	for i, x := range v.policies[name] {
+		switch { // until all parts have seen the newest, it is not
+		case i == 0:
+			out.UID, out.Generation = x.uid, x.generation
+		case x.uid != out.UID:
+			out.UID = ""
 		}
+		out.Generation = min(out.Generation, x.generation)
 		out.Findings = append(out.Findings, x.findings...)
 		out.ShadowedBy = append(out.ShadowedBy, x.shadowed...)
 		shadowed = shadowed && (len(x.covers) == 0 || len(x.shadowed) > 0)

@@ -40,7 +40,8 @@ type Pod struct {
 
 // Domain is what became of a FederatedDomain.
 type Domain struct {
-	Generation int64 // of the object that was compiled
+	UID        types.UID // of the object that was compiled: one that was made again under its name is another
+	Generation int64
 	Gateway    types.NamespacedName
 	Settings   *snapshot.Gateway // of its gateway; nil: that cannot be compiled
 	Compiled   *snapshot.Domain  // nil: it is left out, and Findings say why
@@ -58,7 +59,8 @@ type Domain struct {
 
 // Policy is what became of a PeerPolicy.
 type Policy struct {
-	Generation int64 // of the object that was compiled
+	UID        types.UID // of the object that was compiled, as in Domain
+	Generation int64
 	Findings   []compile.Finding
 	Domains    []string // covered and compiled, sorted
 	ShadowedBy []string // namespace/name of policies that decide first, sorted
