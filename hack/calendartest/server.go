@@ -3,6 +3,7 @@
 package calendartest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -21,7 +22,7 @@ type Server struct {
 
 // Up starts the server.
 func (s *Server) Up() error {
-	cmd := exec.Command(s.Script, append([]string{"up", s.Dir}, s.Args...)...)
+	cmd := exec.CommandContext(context.Background(), s.Script, append([]string{"up", s.Dir}, s.Args...)...)
 	cmd.Env = append(os.Environ(), s.Env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -37,7 +38,7 @@ func (s *Server) Up() error {
 
 // Down ends it.
 func (s *Server) Down() error {
-	if out, err := exec.Command(s.Script, "down", s.Dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), s.Script, "down", s.Dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s down: %w\n%s", s.Script, err, out)
 	}
 	return nil

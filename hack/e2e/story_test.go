@@ -70,11 +70,12 @@ func (s *story) tell(t *testing.T) {
 	begin = time.Now()
 	invited.Data = calendartest.Answer(t, invited.Data, bob.Address("bob"), "ACCEPTED")
 	bob.Put(t, "bob", invited)
+	stored := since(begin)
 	s.within(t, time.Minute, "the answer is in alice's calendar", func() string { return mine.Data }, func(context.Context) bool {
 		mine = alice.Find(t, "alice", uid)
 		return slices.Equal(calendartest.Parameters(mine.Data, bob.Address("bob"), "PARTSTAT"), []string{"ACCEPTED"})
 	})
-	t.Logf("%s accepts; after %s in the calendar of %s\n%s", bob.Address("bob"), since(begin), alice.Address("alice"), calendartest.Told(mine.Data))
+	t.Logf("%s accepts, which takes %s; after %s in the calendar of %s\n%s", bob.Address("bob"), stored, since(begin), alice.Address("alice"), calendartest.Told(mine.Data))
 
 	want := []string{s.start.Format(calendartest.UTC) + "/" + s.start.Add(time.Hour).Format(calendartest.UTC)}
 	if diff := cmp.Diff(want, s.busy(t)); diff != "" {

@@ -13,7 +13,7 @@ import (
 // A certificate is renewed as cert-manager does it: its Secret is written anew. New connections to every pod have the new one.
 func TestCertificateRenewalUnderLoad(t *testing.T) {
 	x := underLoad(t)
-	before := x.serial(t, t.Context(), x.east.public)
+	before := x.serial(t, x.east.public)
 	nothingLost(t, x.during(t, "another certificate of east", func() {
 		x.Certificate(t, "east", "edge-tls", x.east.host, x.east.submitHost)
 		x.until(t, "every pod shows another certificate", func() string { return "it was " + before }, func(ctx context.Context) bool {
@@ -27,9 +27,9 @@ func TestCertificateRenewalUnderLoad(t *testing.T) {
 	}))
 }
 
-func (x *traffic) serial(t testing.TB, ctx context.Context, ip string) string {
+func (x *traffic) serial(t testing.TB, ip string) string {
 	t.Helper()
-	out := x.serialAt(ctx, net.JoinHostPort(ip, "443"))
+	out := x.serialAt(t.Context(), net.JoinHostPort(ip, "443"))
 	if out == "" {
 		t.Fatalf("%s shows no certificate", ip)
 	}

@@ -70,7 +70,7 @@ func shared(t *testing.T) *world {
 	servers := w.startServers()
 	begin := time.Now()
 	w.install(t)
-	w.took.operator = time.Since(begin)
+	w.took.operator = since(begin)
 	for _, s := range w.sides() {
 		w.namespace(t, s.name)
 		w.secrets(t, s)
@@ -79,11 +79,11 @@ func shared(t *testing.T) *world {
 		w.apply(t, w.manifest(s, w.other(s), backend.URL+"/ischedule"))
 	}
 	w.addresses(t)
+	w.allReady(t)
+	w.took.ready = since(begin)
 	if err := <-servers; err != nil {
 		t.Fatal(err)
 	}
-	w.allReady(t)
-	w.took.ready = time.Since(begin)
 	broken = false
 	return w
 }

@@ -95,7 +95,7 @@ func TestCyrus(t *testing.T) {
 // stored is what is in the user's calendar under the UID; "" when nothing is.
 func (w *world) stored(t *testing.T, o *organisation, user, uid string) string {
 	t.Helper()
-	if found := o.System.Find(t, user, uid); found != nil {
+	if found := o.Find(t, user, uid); found != nil {
 		return found.Data
 	}
 	return ""
