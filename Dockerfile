@@ -1,4 +1,5 @@
-# Static binary, no shell, non-root. Not built in CI: there is no container engine there.
+# Untested: nothing here or in CI has a container engine that could build it. What the tests on a cluster run is the image of `make image`, which
+# holds the same: a static binary and authorities, no shell, not root.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

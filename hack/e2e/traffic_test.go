@@ -61,16 +61,22 @@ func underLoad(t *testing.T) *traffic {
 	private, record := admintest.Key(t, "rsa-2048")
 	w.Set(t, "load._domainkey.sender.example", "TXT", record)
 	w.Secret(t, peersNS, "peer", map[string]string{"key.pem": private, "ca.pem": string(w.CA.PEM()), "token": w.west.token()})
-	to := []string{"--recipient", "mailto:bob@" + w.east.load, "--ca", "/etc/peer/ca.pem", "--rate", "0"}
-	x.start(t, "signed", append([]string{"send", "--url", "https://" + w.east.host + "/.well-known/ischedule", "--address", net.JoinHostPort(w.east.public, "443"),
-		"--key", "/etc/peer/key.pem", "--domain", "sender.example", "--selector", "load", "--originator", "mailto:carol@sender.example"}, to...))
-	x.start(t, "submitted", append([]string{"submit", "--url", w.west.submitURL(), "--address", net.JoinHostPort(w.west.submit, "8080"),
-		"--token", "/etc/peer/token", "--originator", "mailto:alice@" + w.west.load}, to...))
-	for _, s := range x.streams {
-		w.kubectl(t, "", "-n", peersNS, "wait", "--for=condition=Ready", "--timeout=60s", "pod/"+s.name)
-	}
+	x.makePeers(t)
 	theTraffic = x
 	return x
+}
+
+// makePeers makes the pods of the load, or makes them anew.
+func (x *traffic) makePeers(t testing.TB) {
+	t.Helper()
+	to := []string{"--recipient", "mailto:bob@" + x.east.load, "--ca", "/etc/peer/ca.pem", "--rate", "0"}
+	x.start(t, "signed", append([]string{"send", "--url", "https://" + x.east.host + "/.well-known/ischedule", "--address", net.JoinHostPort(x.east.public, "443"),
+		"--key", "/etc/peer/key.pem", "--domain", "sender.example", "--selector", "load", "--originator", "mailto:carol@sender.example"}, to...))
+	x.start(t, "submitted", append([]string{"submit", "--url", x.west.submitURL(), "--address", net.JoinHostPort(x.west.submit, "8080"),
+		"--token", "/etc/peer/token", "--originator", "mailto:alice@" + x.west.load}, to...))
+	for _, s := range x.streams {
+		x.kubectl(t, "", "-n", peersNS, "wait", "--for=condition=Ready", "--timeout=60s", "pod/"+s.name)
+	}
 }
 
 // nodes are those that take pods, in the order of their names.
@@ -87,7 +93,7 @@ func (g *ground) nodes(t testing.TB) []string {
 		}
 	}
 	if len(out) < 2 {
-		t.Fatalf("%v take pods: these tests want three nodes", out)
+		t.Fatalf("%v take pods: these tests want two nodes at least, and for all of them three", out)
 	}
 	slices.Sort(out)
 	return out
