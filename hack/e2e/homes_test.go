@@ -1,0 +1,238 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/calfed/calfed/controllers/records"
+	"github.com/calfed/calfed/gateway/ischedule"
+	"github.com/calfed/calfed/hack/admintest"
+	"github.com/calfed/calfed/hack/calendartest"
+	"github.com/calfed/calfed/hack/e2e/peer/tally"
+)
+
+// homes is a gateway for tenants, in the namespace landlord: those who live in homes may have domains below homes.east.example, once they
+// prove that these are theirs, with back ends at the address of the test.
+type homes struct {
+	*world
+	a, b           *tenant
+	stranger       *tenant                 // who lives elsewhere
+	public, submit string                  // ClusterIPs of the gateway
+	tallies        map[string]*tally.Tally // the back ends of the tenants
+	urls           map[string]string       // where they are
+	keys           map[string]string       // records of the keys that sign for the tenants' domains
+	sent           int
+}
+
+const (
+	hallHost     = "gw.homes.east.example"
+	hallManifest = `
+apiVersion: federation.calfed.dev/v1alpha1
+kind: FederationGateway
+metadata: {name: hall, namespace: landlord}
+spec:
+  host: gw.homes.east.example
+  tls: {type: Secret, secret: {name: hall-tls}}
+  replicas: 1
+  egress:
+    backendCIDRs: &private ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+    peerCIDRs: *private
+    resolver: "%[1]s:53"
+    caBundleRef: {kind: Secret, name: test-ca, key: ca.crt}
+  allowedDomains:
+  - from: Selector
+    selector: {matchLabels: {lives-in: homes}}
+    domains: ["*.homes.east.example"]
+    backendHosts: ["%[1]s"]
+`
+	// homeManifest is what a tenant has at the gateway.
+	homeManifest = `
+apiVersion: federation.calfed.dev/v1alpha1
+kind: DKIMKey
+metadata: {name: home}
+spec:
+  domain: %[1]s
+  source: {type: Imported, imported: {selector: key1, secretRef: {name: %[3]s, key: private.key}}}
+---
+apiVersion: federation.calfed.dev/v1alpha1
+kind: PeerPolicy
+metadata: {name: neighbours}
+spec: {peers: ["*.west.example"], action: Allow}
+---
+apiVersion: federation.calfed.dev/v1alpha1
+kind: FederatedDomain
+metadata: {name: home}
+spec:
+  domain: %[1]s
+  gatewayRef: {name: hall, namespace: landlord}
+  signing: {keys: [{name: home}], lookup: ["dns/txt"]}
+  backend: {type: ISchedule, iSchedule: {url: "%[2]s"}}
+  submitters: [{name: tools, tokenRef: {name: %[3]s, key: token}}]
+`
+)
+
+// domain of a tenant.
+func domainOf(n *tenant) string { return n.name + ".homes.east.example" }
+
+// newHomes has both tenants served.
+func newHomes(t *testing.T) *homes {
+	t.Helper()
+	h := &homes{world: shared(t), tallies: map[string]*tally.Tally{}, urls: map[string]string{}, keys: map[string]string{}}
+	remove := []string{"delete", "namespace", "landlord", "a", "b", "stranger", "--ignore-not-found"}
+	h.kubectl(t, "", remove...) // those of an earlier run may be on their way out
+	t.Cleanup(func() {
+		if t.Failed() && *keep {
+			return
+		}
+		if out, err := h.tryKubectl(context.Background(), "", append(remove, "--wait=false")...); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	h.tenant(t, "landlord", "none")
+	h.a, h.b, h.stranger = h.tenant(t, "a", "homes"), h.tenant(t, "b", "homes"), h.tenant(t, "stranger", "nowhere")
+	h.Certificate(t, "landlord", "hall-tls", hallHost)
+	h.Secret(t, "landlord", "test-ca", map[string]string{"ca.crt": string(h.CA.PEM())})
+	h.apply(t, fmt.Sprintf(hallManifest, h.hostIP))
+	for _, n := range []*tenant{h.a, h.b} {
+		h.furnish(t, n)
+		n.apply(t, h.home(n))
+	}
+	h.public, h.submit = h.serviceIP(t, "landlord", "hall"), h.serviceIP(t, "landlord", "hall-submit")
+	h.Set(t, hallHost, "A", h.public)
+	h.until(t, "the landlord's gateway is ready", func() string {
+		return strings.Join(h.notReady(context.Background(), "landlord"), "\n")
+	}, func(ctx context.Context) bool { return len(h.notReady(ctx, "landlord")) == 0 })
+	for _, n := range []*tenant{h.a, h.b} {
+		n.sees(t, "FederatedDomain", "home", "Ready", "True", "Ready")
+	}
+	// nodes hear a little later than status of who answers at a Service
+	h.until(t, "the landlord's Services answer", func() string { return "" }, func(ctx context.Context) bool {
+		return answers(ctx, h.public+":443") && answers(ctx, h.submit+":8080")
+	})
+	var status string
+	h.until(t, "west reaches the landlord's gateway", func() string { return status }, func(context.Context) bool {
+		_, status = h.invite(t, h.b)
+		return status == ischedule.StatusDelivered.String()
+	})
+	return h
+}
+
+func answers(ctx context.Context, address string) bool {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
+}
+
+// furnish gives a tenant a back end, Secrets, whose names are the tenant's, and the DNS records of his domain.
+func (h *homes) furnish(t *testing.T, n *tenant) {
+	t.Helper()
+	h.tallies[n.name], h.urls[n.name] = h.backEnd(t)
+	private, record := admintest.Key(t, "rsa-2048")
+	h.keys[n.name] = record
+	n.secret(t, n.name, map[string]string{"private.key": private, "token": h.token(n)})
+	domain := domainOf(n)
+	proof, value := records.Challenge(hallHost, "landlord/hall", n.name, domain)
+	h.Set(t, proof, "TXT", value)
+	h.Set(t, "key1._domainkey."+domain, "TXT", record)
+	h.Set(t, "_ischedules._tcp."+domain, "SRV", "0 0 443 "+hallHost+".")
+}
+
+// home is the manifest of a tenant.
+func (h *homes) home(n *tenant) string {
+	return fmt.Sprintf(homeManifest, domainOf(n), h.urls[n.name], n.name)
+}
+
+func (h *homes) token(n *tenant) string { return "submit-token-of-" + n.name }
+
+// backEnd serves one that counts what it is given, until the end of the test.
+func (g *ground) backEnd(t *testing.T) (*tally.Tally, string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(g.hostIP, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &tally.Tally{}
+	server := &http.Server{Handler: out}
+	go func() { _ = server.Serve(ln) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return out, "http://" + ln.Addr().String() + "/ischedule"
+}
+
+// arrives fails unless an invitation from west to the domain of a tenant arrives at his back end, and at no other one.
+func (h *homes) arrives(t *testing.T, n *tenant) {
+	t.Helper()
+	uid, status := h.invite(t, n)
+	if status != ischedule.StatusDelivered.String() {
+		t.Errorf("an invitation to %s: %s", domainOf(n), status)
+	}
+	for name, tally := range h.tallies {
+		want := 0
+		if name == n.name {
+			want = 1
+		}
+		if _, got := tally.Count(uid); got != want {
+			t.Errorf("an invitation to %s came %d times to the back end of %s, want %d", domainOf(n), got, name, want)
+		}
+	}
+}
+
+// invite sends an invitation from west to the domain of a tenant, and returns its UID and what its gateway says of it.
+func (h *homes) invite(t *testing.T, n *tenant) (uid, status string) {
+	t.Helper()
+	return h.hand(t, h.west.submitHost, h.west.submit, h.west.token(), "alice@"+h.west.load, "bob@"+domainOf(n))
+}
+
+// hand hands an invitation to the submit listener of a gateway.
+func (h *homes) hand(t *testing.T, host, ip, token, from, to string) (uid, status string) {
+	t.Helper()
+	h.sent++
+	uid = fmt.Sprintf("tenancy-%d-%d", time.Now().UnixNano(), h.sent)
+	body := strings.ReplaceAll(strings.Replace(calendartest.Meeting(uid, "tenants meet", calendartest.Day, from, to), "BEGIN:VEVENT", "METHOD:REQUEST\nBEGIN:VEVENT", 1), "\n", "\r\n")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+host+":8080/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(ischedule.HeaderVersion, ischedule.Version)
+	req.Header.Set(ischedule.HeaderOriginator, "mailto:"+from)
+	req.Header.Set(ischedule.HeaderRecipient, "mailto:"+to)
+	req.Header.Set("Content-Type", "text/calendar; charset=utf-8; component=VEVENT; method=REQUEST")
+	req.Header.Set("Authorization", "Bearer "+token)
+	code, text := h.ask(t, req, net.JoinHostPort(ip, "8080"))
+	if answer, err := ischedule.ReadResponse(text); err == nil && code == http.StatusOK && len(answer.Results) == 1 {
+		return uid, answer.Results[0].Status.String()
+	}
+	return uid, fmt.Sprintf("%d %s", code, text)
+}
+
+// ask makes a request at an address, whatever DNS says.
+func (h *homes) ask(t *testing.T, req *http.Request, address string) (int, []byte) {
+	t.Helper()
+	tr := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: h.CA.Pool(), MinVersion: tls.VersionTLS12},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}
+	defer tr.CloseIdleConnections()
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, text
+}
