@@ -43,6 +43,7 @@ type world struct {
 	*ground
 	west, east *side
 	tally      *tally.Tally // of both load domains
+	backend    string       // its URL
 	took       struct{ operator, ready time.Duration }
 }
 
@@ -67,6 +68,7 @@ func shared(t *testing.T) *world {
 	w.west, w.east = newSide("west", "Cyrus"), newSide("east", "DAViCal")
 	backend := w.serve(t, w.tally)
 	w.ends = append(w.ends, backend.Close)
+	w.backend = backend.URL + "/ischedule"
 	servers := w.startServers()
 	begin := time.Now()
 	w.install(t)
@@ -76,7 +78,7 @@ func shared(t *testing.T) *world {
 		w.secrets(t, s)
 	}
 	for _, s := range w.sides() {
-		w.apply(t, w.manifest(s, w.other(s), backend.URL+"/ischedule"))
+		w.apply(t, w.manifest(s, w.other(s), w.backend))
 	}
 	w.addresses(t)
 	w.allReady(t)
