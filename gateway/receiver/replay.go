@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"container/heap"
 	"context"
 	"errors"
@@ -145,7 +146,7 @@ func (m *memory) Finish(_ context.Context, c Claim, answer []byte) error {
 		return nil // expired meanwhile: the signature is no longer accepted either
 	}
 	m.bytes -= e.size()
-	e.answer, e.leased = answer, time.Time{}
+	e.answer, e.leased = bytes.Clone(answer), time.Time{} // not what its buffer has room for: that is not counted
 	m.bytes += e.size()
 	return nil
 }

@@ -122,6 +122,19 @@ func TestReplayFull(t *testing.T) {
 	}
 }
 
+// What is kept of an answer is what is counted of it, not the buffer that it was written in.
+func TestReplayKeepsNoMoreOfAnAnswerThanIsCounted(t *testing.T) {
+	m := receiver.NewReplayMemory(receiver.ReplayOptions{Now: func() time.Time { return start }})
+	claim := receiver.Claim{Key: "k", Keep: start.Add(time.Hour), Lease: time.Minute}
+	begin(t, m, claim)
+	if err := m.Finish(context.Background(), claim, append(make([]byte, 0, 1<<20), "answer"...)); err != nil {
+		t.Fatal(err)
+	}
+	if got := begin(t, m, claim).Answer; string(got) != "answer" || cap(got) > 64 {
+		t.Errorf("%q with room for %d octets", got, cap(got))
+	}
+}
+
 // Of many claims at once, one is fresh.
 //
 // Proves: IS-RECV-10
