@@ -75,7 +75,8 @@ func (m *measured) loaders(t *testing.T) {
 	}
 }
 
-// atRate measures one rate. The seconds before the kubelet's first look warm up.
+// atRate measures one rate. Until the kubelet has looked once it warms up. What a message costs is the CPU time from before the first
+// message to after the last: what is under way at some moment does not matter.
 func (m *measured) atRate(t *testing.T, s *stream, rate float64) []string {
 	t.Helper()
 	var pods []string
@@ -83,19 +84,20 @@ func (m *measured) atRate(t *testing.T, s *stream, rate float64) []string {
 		pods = append(pods, p.Namespace+"/"+p.Name)
 	}
 	peer := peersNS + "/" + s.name
+	all := append([]string{peer}, pods...)
 	m.tally.Reset("")
 	m.mustAsk(t, s, "POST", "reset")
+	idle := m.usedAfter(t, time.Now(), all...)
 	m.mustAsk(t, s, "POST", "rate", "per-second", fmt.Sprint(rate))
-	first := m.usedAfter(t, time.Now(), append(pods, peer)...)
-	began := time.Now()
-	m.mustAsk(t, s, "POST", "reset")
+	first := m.usedAfter(t, time.Now(), all...)
+	already := m.mustAsk(t, s, "GET", "report").Answered
 	before := m.around(t)
 	var second map[string]usage
-	most := m.meanwhile(t, func() { second = m.usedAfter(t, time.Now().Add(*sizingFor), append(pods, peer)...) })
+	most := m.meanwhile(t, func() { second = m.usedAfter(t, time.Now().Add(*sizingFor), all...) })
+	answered := float64(m.mustAsk(t, s, "GET", "report").Answered-already) / time.Since(before.at).Seconds()
 	after := m.around(t)
-	took := time.Since(began).Seconds()
-	answered := float64(m.mustAsk(t, s, "GET", "report").Answered) / took
 	r := m.mustAsk(t, s, "POST", "settle")
+	last := m.usedAfter(t, time.Now(), all...)
 	if doubled, missing := m.tally.Doubled(r.Run), m.tally.Missing(r.UIDs()); r.Failed+r.Unresolved+len(doubled)+len(missing) > 0 {
 		t.Logf("%s at %g/s: %s; doubled %d, lost %d", s.name, rate, r, len(doubled), len(missing))
 		for i := range min(3, len(r.Failures)) {
@@ -108,15 +110,16 @@ func (m *measured) atRate(t *testing.T, s *stream, rate float64) []string {
 	cores := func(pod string) float64 {
 		return (second[pod].cpu - first[pod].cpu) / second[pod].at.Sub(first[pod].at).Seconds()
 	}
-	var busy, largest float64
+	var busy, cost, largest float64
 	for _, p := range pods {
 		busy += cores(p)
+		cost += last[p].cpu - idle[p].cpu
 		largest = max(largest, most[p])
 	}
 	test, api, machine := after.cores(before)
 	return []string{
 		fmt.Sprintf("%.0f", answered), fmt.Sprint(r.Failed), fmt.Sprint(r.Late), fmt.Sprintf("%.1f", r.Latency.P50), fmt.Sprintf("%.1f", r.Latency.P99),
-		fmt.Sprintf("%.2f", busy), fmt.Sprintf("%.2f", 1000*busy/answered), fmt.Sprintf("%.0f", largest),
+		fmt.Sprintf("%.2f", busy), fmt.Sprintf("%.2f", 1000*cost/float64(r.Answered)), fmt.Sprintf("%.0f", largest),
 		fmt.Sprintf("%.2f", cores(peer)), fmt.Sprintf("%.2f", test), fmt.Sprintf("%.2f", api), fmt.Sprintf("%.2f", machine), loadAverage(),
 	}
 }
