@@ -4,9 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/controllers/kubetest"
@@ -30,6 +32,37 @@ func TestAPIServerTakesEveryRendering(t *testing.T) {
 				t.Errorf("took %d of %d objects:\n%s", took, want, out)
 			}
 		})
+	}
+}
+
+// What helm made, a tool that applies takes over as it is: nothing is in conflict, and nothing goes when the tool lets go of it. A value that
+// the API server fills up (a part of what is owned as one) would be.
+func TestAnotherManagerAppliesTheSame(t *testing.T) {
+	t.Parallel()
+	c := kubetest.Shared(t)
+	ns := c.Namespace(t)
+	for _, u := range deploytest.Objects(t, deploytest.Chart(t, ns, append(with("crds.install=false"), everything...)...)) {
+		if err := c.Client.Create(t.Context(), u.DeepCopy(), client.FieldOwner("helm")); err != nil {
+			t.Fatal(err)
+		}
+		apply := func(u *unstructured.Unstructured) *unstructured.Unstructured {
+			t.Helper()
+			u = u.DeepCopy()
+			if err := c.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("gitops")); err != nil {
+				t.Errorf("%s %s: %v", u.GetKind(), u.GetName(), err)
+			}
+			for _, others := range []string{"metadata", "status"} { // controllers write there meanwhile
+				unstructured.RemoveNestedField(u.Object, others)
+			}
+			return u
+		}
+		nothing := &unstructured.Unstructured{}
+		nothing.SetGroupVersionKind(u.GroupVersionKind())
+		nothing.SetNamespace(u.GetNamespace())
+		nothing.SetName(u.GetName())
+		if diff := cmp.Diff(apply(u).Object, apply(nothing).Object); diff != "" {
+			t.Errorf("%s %s: (-applied +let go)\n%s", u.GetKind(), u.GetName(), diff)
+		}
 	}
 }
 
