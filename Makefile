@@ -78,8 +78,8 @@ image: build ## Write bin/calfed-image.tar, an image of bin/calfed named IMAGE (
 e2e: cluster-deps interop-deps deploytools e2e-images ## On a real cluster, with real calendar servers (Debian, root): that of KUBECONFIG, or one of its own; RUN=regexp of tests
 	hack/e2e/run.sh -run '$(RUN)'
 
-sizing: cluster-deps deploytools e2e-images ## What pods need, by messages and by domains, on a cluster of one node of its own: an hour (SIZING: flags)
-	CLUSTER=sizing NODES=1 hack/e2e/run.sh -timeout 4h -run TestSizing -args -sizing $(SIZING)
+sizing: cluster-deps deploytools e2e-images ## What pods need, by messages and by domains, on a cluster of one node of its own: an hour; RUN=rates or domains, SIZING=flags
+	CLUSTER=sizing NODES=1 hack/e2e/run.sh -timeout 4h -run 'TestSizing/$(RUN)' -args -sizing $(SIZING)
 
 e2e-images: image ## Write the images that e2e needs beside calfed's: another version of it, and the load
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=next' -o bin/calfed-next ./cmd/calfed
