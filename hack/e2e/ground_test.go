@@ -223,7 +223,7 @@ func (g *ground) helm(t testing.TB, args ...string) string {
 func (g *ground) hook(t testing.TB, verb string, args ...string) {
 	t.Helper()
 	program := env("CLUSTER_HOOK", "../cluster/cluster.sh")
-	out, err := exec.CommandContext(t.Context(), program, append([]string{verb}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), program, append([]string{verb}, args...)...).CombinedOutput()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() == 2:

@@ -153,9 +153,10 @@ func (x *traffic) mustAsk(t testing.TB, s *stream, verb, path string, query ...s
 // outcome is what became of the messages of one stream while something happened.
 type outcome struct {
 	*load.Report
-	stream  string
-	doubled []string // messages that the back end got more than once
-	missing []string // messages that were answered well, and that the back end never got
+	stream  *stream
+	took    time.Duration // what happened
+	doubled []string      // messages that the back end got more than once
+	missing []string      // messages that were answered well, and that the back end never got
 }
 
 // during keeps the load up while something happens, from two seconds before to two seconds after, and tells what became of each message.
@@ -172,13 +173,13 @@ func (x *traffic) during(t *testing.T, what string, happens func()) []outcome {
 	x.flow(t)
 	var out []outcome
 	for _, s := range x.streams {
-		out = append(out, outcome{Report: x.mustAsk(t, s, "POST", "settle"), stream: s.name})
+		out = append(out, outcome{Report: x.mustAsk(t, s, "POST", "settle"), stream: s, took: took})
 	}
 	for i := range out {
 		o := &out[i]
 		o.doubled, o.missing = x.tally.Doubled(o.Run), x.tally.Missing(o.UIDs())
 		t.Logf("%-34s %5.0f s  %-9s sent %5d, answered %5d, failed %d, doubled %d, lost %d; resent %d, late %d; p50 %.1f ms, p99 %.1f ms, max %.0f ms",
-			what, took.Seconds(), o.stream, o.Sent, o.Answered, o.Failed, len(o.doubled), len(o.missing), o.Resent, o.Late, o.Latency.P50, o.Latency.P99, o.Latency.Max)
+			what, took.Seconds(), o.stream.name, o.Sent, o.Answered, o.Failed, len(o.doubled), len(o.missing), o.Resent, o.Late, o.Latency.P50, o.Latency.P99, o.Latency.Max)
 	}
 	return out
 }
@@ -199,6 +200,10 @@ func (x *traffic) flow(t testing.TB) {
 func nothingLost(t *testing.T, outcomes []outcome) {
 	t.Helper()
 	for _, o := range outcomes {
+		// two seconds before and after; a fifth is for a machine that has much else to do
+		if want := int(0.8 * o.stream.rate * (o.took.Seconds() + 4)); o.Sent < want || o.Answered != o.Sent || o.Late > 0 {
+			t.Errorf("%s: there was less load than is said: sent %d, want %d; answered %d, late %d", o.stream.name, o.Sent, want, o.Answered, o.Late)
+		}
 		if o.Failed+o.Unresolved+len(o.doubled)+len(o.missing) == 0 {
 			continue
 		}
@@ -210,7 +215,7 @@ func nothingLost(t *testing.T, outcomes []outcome) {
 			}
 			said = append(said, fmt.Sprintf("%s %s (try %d, %.0f ms): %s", f.At.Format("15:04:05.000"), f.UID, f.Try, f.TookMS, f.Error))
 		}
-		t.Errorf("%s: failed %d, unresolved %d, doubled %v, lost %v\n%s", o.stream, o.Failed, o.Unresolved, o.doubled, o.missing, strings.Join(said, "\n"))
+		t.Errorf("%s: failed %d, unresolved %d, doubled %v, lost %v\n%s", o.stream.name, o.Failed, o.Unresolved, o.doubled, o.missing, strings.Join(said, "\n"))
 	}
 }
 

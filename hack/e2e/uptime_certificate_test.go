@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -13,27 +14,38 @@ import (
 // A certificate is renewed as cert-manager does it: its Secret is written anew. New connections to every pod have the new one.
 func TestCertificateRenewalUnderLoad(t *testing.T) {
 	x := underLoad(t)
-	before := x.serial(t, x.east.public)
+	before := x.serials(t)
 	nothingLost(t, x.during(t, "another certificate of east", func() {
 		x.Certificate(t, "east", "edge-tls", x.east.host, x.east.submitHost)
-		x.until(t, "every pod shows another certificate", func() string { return "it was " + before }, func(ctx context.Context) bool {
-			for _, ip := range x.Pods(ctx, "east", "edge") {
-				if now := x.serialAt(ctx, net.JoinHostPort(ip, "8443")); now == "" || now == before {
-					return false
-				}
-			}
-			return len(x.notReady(ctx, "east")) == 0
-		})
+		x.renewed(t, before)
 	}))
 }
 
-func (x *traffic) serial(t testing.TB, ip string) string {
+// serials are those of the certificates that the pods of east show.
+func (x *traffic) serials(t testing.TB) map[string]bool {
 	t.Helper()
-	out := x.serialAt(t.Context(), net.JoinHostPort(ip, "443"))
-	if out == "" {
-		t.Fatalf("%s shows no certificate", ip)
+	out := map[string]bool{}
+	for _, p := range x.gatewayPods(t.Context(), t, "east") {
+		out[x.serialAt(t.Context(), net.JoinHostPort(p.Status.PodIP, "8443"))] = true
+	}
+	if len(out) == 0 || out[""] {
+		t.Fatalf("not every pod of east shows a certificate: %v", out)
 	}
 	return out
+}
+
+// renewed waits until both pods of east show certificates that are none of those before.
+func (x *traffic) renewed(t testing.TB, before map[string]bool) {
+	t.Helper()
+	x.until(t, "every pod shows another certificate", func() string { return fmt.Sprintf("it was one of %v", before) }, func(ctx context.Context) bool {
+		pods := x.gatewayPods(ctx, t, "east")
+		for _, p := range pods {
+			if now := x.serialAt(ctx, net.JoinHostPort(p.Status.PodIP, "8443")); now == "" || before[now] {
+				return false
+			}
+		}
+		return len(pods) == 2 && len(x.notReady(ctx, "east")) == 0
+	})
 }
 
 // serialAt is the serial number of the certificate shown at an address; "" when none is.

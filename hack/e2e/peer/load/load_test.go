@@ -199,11 +199,11 @@ func TestResetBeginsNewCounts(t *testing.T) {
 
 func TestAReportHoldsTheFirstFailuresOnly(t *testing.T) {
 	try := func(context.Context, load.Message) (string, error) { return "", errRefused }
-	running(t, load.Config{Try: try, Rate: 1000}, func(t *testing.T, l *load.Load) {
+	running(t, load.Config{Try: try, Rate: 25_000}, func(t *testing.T, l *load.Load) {
 		pass(time.Second)
 		l.SetRate(0)
-		want(t, l, load.Report{Sent: 1000, Failed: 1000, Waiting: 1000})
-		if r := l.Report(); len(r.Failures) != 200 {
+		want(t, l, load.Report{Sent: 25_000, Failed: 25_000, Waiting: 25_000})
+		if r := l.Report(); len(r.Failures) != 20_000 {
 			t.Errorf("%d", len(r.Failures))
 		}
 	})

@@ -23,7 +23,7 @@ type Report struct {
 	Late       int `json:"late"`       // messages that had to wait for a slot, as too many tries were under way
 
 	Latency  Latency   `json:"latency"`
-	Failures []Failure `json:"failures"` // failed tries, the first 200
+	Failures []Failure `json:"failures"` // failed tries, the first 20 000
 }
 
 // Latency of messages answered by the first try, from when they were due, in milliseconds.

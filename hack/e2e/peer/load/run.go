@@ -8,7 +8,7 @@ import (
 )
 
 // maxFailures is how many failed tries a report holds: the first ones.
-const maxFailures = 200
+const maxFailures = 20_000
 
 // run is what is counted from one Reset to the next. Guarded by the Load's mu.
 type run struct {
