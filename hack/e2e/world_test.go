@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/hack/deploytest"
@@ -24,6 +26,7 @@ var keep = flag.Bool("keep", false, "leave the release and all resources in the 
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	log.SetLogger(logr.Discard()) // controller-runtime complains on standard error when nobody says anything
 	code := m.Run()
 	if theWorld != nil && !*keep {
 		if err := theWorld.remove(); err != nil {
