@@ -4,11 +4,12 @@
 #   cluster.sh load ARCHIVE...  import images (OCI archives) into every node
 #   cluster.sh exec CMD...      run CMD inside the cluster's network, KUBECONFIG set, kubectl and helm in PATH
 #   cluster.sh status           nodes and pods
+#   cluster.sh running          ends with 0 when it runs, else with 1: looks at processes alone
 #   cluster.sh node-kill NODE   pull its plug          cluster.sh node-up NODE   boot it again
 #   cluster.sh api-down         stop the API server    cluster.sh api-up         start it again
 #   cluster.sh down             end it, and forget all it had
 # CLUSTER=name (default calfed) chooses among clusters side by side. Nothing listens on, or sends through, the machine's own network:
-# what cannot be fetched from in there must be there before.
+# what cannot be fetched from in there must be there before. `up` ends with 3 when the cluster runs already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 CLUSTER=${CLUSTER:-calfed}
@@ -26,6 +27,10 @@ programs() {
 	[ -x /usr/lib/cni/bridge ] || missing+=("containernetworking-plugins")
 	[ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]} (hack/cluster/install.sh installs them on Debian)"
 	[ "$(id -u)" = 0 ] || die "run as root: nodes are namespaces, with mounts and cgroups of their own"
+	[ -d /sys/fs/cgroup/cpuset ] || die "nodes need cgroup v1, and this machine has none in /sys/fs/cgroup: Debian 12 has it with the kernel parameters" \
+		"systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+	[ -z "${KUBEBUILDER_ASSETS:-}" ] || [ -x "$KUBEBUILDER_ASSETS/kubelet" ] ||
+		die "KUBEBUILDER_ASSETS is set, and has no kubelet: $KUBEBUILDER_ASSETS. Unset it, and what nodes run is built"
 	tools
 }
 tools() {
@@ -45,8 +50,27 @@ child() {
 	done
 	return 1
 }
-alive() { [ -f "$S/$1/init.pid" ] && [ -d "/proc/$(cat "$S/$1/init.pid")" ]; }
+# started is when a process began, field 22 of its stat: the second field, its name, may have blanks and parentheses.
+started() {
+	local s
+	s=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	read -ra s <<<"${s##*) }"
+	echo "${s[19]}"
+}
+# note FILE PID writes down a process with its beginning: the number alone may be another's, after a reboot or once all were given.
+note() {
+	started "$2" >"$S/$1.start" || true
+	echo "$2" >"$S/$1.pid"
+}
+# pid FILE is the process that was noted, if it is still there.
+pid() {
+	local p t
+	p=$(cat "$S/$1.pid" 2>/dev/null) && t=$(started "$p") && [ "$t" = "$(cat "$S/$1.start" 2>/dev/null)" ] && echo "$p"
+}
+alive() { pid "$1/init" >/dev/null; }
 in_cp() { nsenter --net="/proc/$(cat "$S/cp/init.pid")/ns/net" -- "$@"; }
+# other clusters have the same address: what kubectl remembers of the API must not be theirs
+export KUBECACHEDIR=$S/kubectl
 kubectl() { in_cp kubectl --kubeconfig "$S/pki/admin.kubeconfig" "$@"; }
 need() { alive cp || die "cluster $CLUSTER does not run: cluster.sh up"; }
 
@@ -77,15 +101,16 @@ enter_cgroups() {
 
 up_cp() {
 	mkdir -p "$S/cp/etcd" "$S/cp/log"
-	rm -f "$S/cp/api-down"
-	local nodes=() i p
+	rm -f "$S/cp/api-down" "$S/cp/kube-apiserver.pid"
+	local nodes=() i p c
 	for i in $(seq $MAX_NODES); do nodes+=("node$i=$(node_ip "$i")"); done
 	[ -f "$S/pki/admin.kubeconfig" ] || mkpki -out "$S/pki" -server https://$CP_IP:6443 -cp-ip $CP_IP -svc-ip 10.96.0.1 "${nodes[@]}"
 	export S CP_IP SVC_CIDR POD_CIDR
 	setsid unshare --mount --net --pid --fork --kill-child=KILL bash "$here/controlplane.sh" </dev/null >"$S/cp/log/init.log" 2>&1 &
 	p=$!
-	echo $p >"$S/cp/unshare.pid"
-	child $p >"$S/cp/init.pid"
+	note cp/unshare $p
+	c=$(child $p) || { cat "$S/cp/log/init.log" >&2; die "the control plane ended"; }
+	note cp/init "$c"
 	for _ in $(seq 600); do
 		if in_cp curl -fsk --max-time 2 --cert "$S/pki/admin.crt" --key "$S/pki/admin.key" https://$CP_IP:6443/readyz >/dev/null 2>&1; then return; fi
 		[ -d /proc/$p ] || { cat "$S/cp/log/init.log" >&2; die "the control plane ended"; }
@@ -102,16 +127,17 @@ up_node() { # index
 	export S NODE=$n NODE_INDEX=$i NODE_IP CP_IP SVC_CIDR POD_CIDR MAX_NODES
 	(
 		enter_cgroups "$n" "$BASHPID"
+		unset TMPDIR # the caller's, which may end before the node
 		exec setsid unshare --mount --net --pid --cgroup --uts --ipc --fork --kill-child=KILL bash "$here/node.sh"
 	) </dev/null >"$S/$n/log/init.log" 2>&1 &
 	p=$!
-	echo $p >"$S/$n/unshare.pid"
+	note "$n/unshare" $p
 	for _ in $(seq 100); do
 		[ "$(readlink /proc/$p/ns/net)" != "$(readlink /proc/self/ns/net)" ] && break
 		sleep 0.02
 	done
 	c=$(child $p)
-	echo "$c" >"$S/$n/init.pid"
+	note "$n/init" "$c"
 	in_cp ip link add "$n" type veth peer name eth0 address "02:00:0a:c8:01:0$i" netns "$c"
 	in_cp ip link set "$n" master br0 up
 	in_cp ip route replace "10.244.$i.0/24" via "$NODE_IP"
@@ -122,12 +148,11 @@ up_node() { # index
 # halt: the kernel kills the whole pid namespace with its init. The empty cgroups go after it: left in place they cost the next kubelet
 # 15 s, in which it tries to recover dead containers.
 halt() { # name
-	local d=$S/$1 i c
+	local d=$S/$1 p c
 	[ -f "$d/unshare.pid" ] || return 0
-	i=$(cat "$d/init.pid" 2>/dev/null || true)
-	kill -KILL "$(cat "$d/unshare.pid")" 2>/dev/null || true
+	if p=$(pid "$1/unshare"); then kill -KILL "$p" 2>/dev/null || true; fi
 	for _ in $(seq 200); do
-		[ -n "$i" ] && [ -d "/proc/$i" ] || break
+		alive "$1" || break
 		sleep 0.05
 	done
 	if alive cp; then in_cp ip link del "$1" 2>/dev/null || true; fi # its network goes a little later than its processes
@@ -148,7 +173,7 @@ up)
 	programs
 	N=${2:-3}
 	[[ $N =~ ^[1-$MAX_NODES]$ ]] || die "$N: 1 to $MAX_NODES nodes"
-	alive cp && die "cluster $CLUSTER runs already"
+	alive cp && { log "cluster $CLUSTER runs already"; exit 3; }
 	begin=$SECONDS
 	mkdir -p "$S/bin"
 	ln -sf "$(go -C "$here/../deploytools" tool -n helm)" "$S/bin/helm"
@@ -189,9 +214,14 @@ node-up)
 	up_node "$(index "$2")" ;;
 api-down)
 	need
+	[ -e "$S/cp/api-down" ] && exit
 	touch "$S/cp/api-down"
-	nsenter --pid="/proc/$(cat "$S/cp/init.pid")/ns/pid" -- kill -KILL "$(cat "$S/cp/kube-apiserver.pid")" ;; # it would serve its watches for another minute
+	# KILL: it would serve its watches for another minute. Without the file none runs, and none starts.
+	if p=$(cat "$S/cp/kube-apiserver.pid" 2>/dev/null); then
+		nsenter --pid="/proc/$(cat "$S/cp/init.pid")/ns/pid" -- kill -KILL "$p"
+	fi ;;
 api-up) need; rm -f "$S/cp/api-down" ;;
+running) alive cp ;;
 status) need; tools; kubectl get nodes,pods -A -o wide ;;
 down)
 	for d in "$S"/node*/ "$S"/cp/; do halt "$(basename "$d")"; done

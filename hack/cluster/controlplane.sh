@@ -22,6 +22,7 @@ keep() {
 			echo $! >"$S/cp/$n.pid.new"
 			mv "$S/cp/$n.pid.new" "$S/cp/$n.pid"
 			wait $! || true
+			rm -f "$S/cp/$n.pid" # the number may become another's
 			echo "ended: $n" >>"$L/$n.log"
 			sleep 1
 		done
