@@ -4,7 +4,8 @@ set -euo pipefail
 purpose=$1
 shift
 missing=()
-for p in "$@"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
+# by status: dpkg knows removed packages, too, while their configuration is there
+for p in "$@"; do [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
 [ "$(id -u)" = 0 ] || { echo "$purpose needs ${missing[*]}: run as root, or apt-get install them" >&2; exit 1; }
 # a policy of "no" keeps the packages from starting daemons while they are installed
