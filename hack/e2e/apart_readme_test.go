@@ -17,18 +17,24 @@ import (
 func TestReadme(t *testing.T) {
 	g := onGround(t)
 	dumpIfFailed(t)
+	g.none(t)
 	commands := blocks(t, "../../README.md", "## In a cluster")
 	if len(commands) != 2 || !strings.Contains(commands[0], "make cluster-up cluster-load") {
 		t.Fatalf("the section is not what this test knows: %q", commands)
 	}
+	g.namespaces = append(g.namespaces, systemNS, "federation") // none of them was there, as onGround says, and none says whose it is
 	t.Cleanup(func() {
-		g.namespaces = append(g.namespaces, "federation")
+		for _, ns := range []string{systemNS, "federation"} {
+			if out, err := g.tryKubectl(context.Background(), "", "label", "namespace", ns, "--overwrite", mark+"="); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		}
 		if err := g.uninstall(context.Background(), map[string]string{systemNS: "calfed"}); err != nil {
 			t.Error(err)
 		}
 		// the next release is there, too
-		if out, err := g.tryKubectl(context.Background(), "", "delete", "namespace", systemNS, "--timeout=60s"); err != nil {
-			t.Errorf("%v\n%s", err, out)
+		if err := g.deleteNamespaces(context.Background(), []string{systemNS}, "--timeout=60s"); err != nil {
+			t.Error(err)
 		}
 	})
 	// the first block is what brought this cluster, or another that is there already

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,12 +22,12 @@ import (
 // are the test's own.
 func TestNetworkPolicies(t *testing.T) {
 	w := shared(t)
-	west, east := w.podsOf(t, "west", "edge")[0], w.podsOf(t, "east", "edge")[0]
+	west, east := staying(t, w.podsOf(t, "west", "edge")), staying(t, w.podsOf(t, "east", "edge"))
 	var operators corev1.PodList
-	if err := w.c.List(t.Context(), &operators, client.InNamespace(systemNS), client.MatchingFields{"status.phase": "Running"}); err != nil || len(operators.Items) == 0 {
-		t.Fatalf("no operator: %v", err)
+	if err := w.c.List(t.Context(), &operators, client.InNamespace(systemNS), client.MatchingFields{"status.phase": "Running"}); err != nil {
+		t.Fatal(err)
 	}
-	operator := operators.Items[0].Status.PodIP
+	operator := staying(t, operators.Items).Status.PodIP
 	attempts := []struct {
 		from, to string
 		dial     func(ctx context.Context) error
@@ -54,6 +55,16 @@ func TestNetworkPolicies(t *testing.T) {
 		}
 	}
 	w.checkPolicies(t)
+}
+
+// staying is the first of running pods that is not about to end.
+func staying(t *testing.T, pods []corev1.Pod) corev1.Pod {
+	t.Helper()
+	i := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.DeletionTimestamp == nil })
+	if i < 0 {
+		t.Fatalf("of %d pods all are ending", len(pods))
+	}
+	return pods[i]
 }
 
 func openOr(err error) string {
@@ -93,7 +104,7 @@ func (w *world) fromPod(pod *corev1.Pod, to string, port int) func(ctx context.C
 const fenced = `
 apiVersion: v1
 kind: Namespace
-metadata: {name: fenced, labels: {pod-security.kubernetes.io/enforce: restricted}}
+metadata: {name: fenced, labels: {calfed.test/e2e: "", pod-security.kubernetes.io/enforce: restricted}}
 ---
 apiVersion: v1
 kind: Pod
@@ -117,7 +128,8 @@ metadata: {name: nobody, namespace: fenced}
 spec: {podSelector: {matchLabels: {app: listener}}, policyTypes: [Ingress]}
 `
 
-// enforces says whether a policy keeps a pod from a listener that it reached without.
+// enforces says whether a policy keeps a pod from a listener that it reaches before and after: thrice in a row, as one try may fail of
+// other things.
 func (w *world) enforces(t *testing.T, from *corev1.Pod) bool {
 	t.Helper()
 	var d appsv1.Deployment
@@ -125,26 +137,39 @@ func (w *world) enforces(t *testing.T, from *corev1.Pod) bool {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_, _ = w.tryKubectl(context.Background(), "", "delete", "namespace", "fenced", "--wait=false")
+		if err := w.deleteNamespaces(context.Background(), []string{"fenced"}, "--wait=false"); err != nil {
+			t.Error(err)
+		}
 	})
-	w.kubectl(t, "", "delete", "namespace", "fenced", "--ignore-not-found")
+	if err := w.deleteNamespaces(t.Context(), []string{"fenced"}); err != nil {
+		t.Fatal(err)
+	}
 	w.apply(t, fmt.Sprintf(fenced, d.Spec.Template.Spec.Containers[0].Image))
 	var pod corev1.Pod
-	var last error
-	w.until(t, "the listener is reached", func() string { return openOr(last) }, func(ctx context.Context) bool {
-		if w.c.Get(ctx, client.ObjectKey{Namespace: "fenced", Name: "listener"}, &pod) != nil || pod.Status.PodIP == "" {
-			return false
-		}
-		last = w.fromPod(from, pod.Status.PodIP, 8081)(ctx)
-		return last == nil
-	})
+	reached := func(when string) {
+		t.Helper()
+		var last error
+		w.until(t, "the listener is reached "+when, func() string { return openOr(last) }, func(ctx context.Context) bool {
+			if w.c.Get(ctx, client.ObjectKey{Namespace: "fenced", Name: "listener"}, &pod) != nil || pod.Status.PodIP == "" {
+				return false
+			}
+			last = w.fromPod(from, pod.Status.PodIP, 8081)(ctx)
+			return last == nil
+		})
+	}
+	reached("without a policy")
 	w.apply(t, fence)
-	for begin := time.Now(); time.Since(begin) < 5*time.Second; { // network plugins take a moment
+	closed := 0
+	for begin := time.Now(); closed < 3 && (closed > 0 || time.Since(begin) < 5*time.Second); { // network plugins take a moment
 		if w.fromPod(from, pod.Status.PodIP, 8081)(t.Context()) != nil {
-			return true
+			closed++
+		} else {
+			closed = 0
 		}
 	}
-	return false
+	w.kubectl(t, fence, "delete", "-f", "-")
+	reached("once the policy is gone")
+	return closed == 3
 }
 
 // checkPolicies holds the objects against what is meant: ports, and who may come.

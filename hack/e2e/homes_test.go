@@ -87,14 +87,16 @@ func domainOf(n *tenant) string { return n.name + ".homes.east.example" }
 func newHomes(t *testing.T) *homes {
 	t.Helper()
 	h := &homes{world: shared(t), tallies: map[string]*tally.Tally{}, urls: map[string]string{}, keys: map[string]string{}}
-	remove := []string{"delete", "namespace", "landlord", "a", "b", "stranger", "--ignore-not-found"}
-	h.kubectl(t, "", remove...) // those of an earlier run may be on their way out
+	namespaces := []string{"landlord", "a", "b", "stranger"}
+	if err := h.deleteNamespaces(t.Context(), namespaces); err != nil { // those of an earlier run may be on their way out
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if t.Failed() && *keep {
 			return
 		}
-		if out, err := h.tryKubectl(context.Background(), "", append(remove, "--wait=false")...); err != nil {
-			t.Errorf("%v: %s", err, out)
+		if err := h.deleteNamespaces(context.Background(), namespaces, "--wait=false"); err != nil {
+			t.Error(err)
 		}
 	})
 	h.tenant(t, "landlord", "none")
@@ -121,6 +123,7 @@ func newHomes(t *testing.T) *homes {
 	var status string
 	h.until(t, "west reaches the landlord's gateway", func() string { return status }, func(context.Context) bool {
 		_, status = h.invite(t, h.b)
+		t.Log(time.Now(), status)
 		return status == ischedule.StatusDelivered.String()
 	})
 	return h

@@ -27,7 +27,7 @@ type tenant struct {
 }
 
 const tenantManifest = `
-{apiVersion: v1, kind: Namespace, metadata: {name: %[1]s, labels: {pod-security.kubernetes.io/enforce: restricted, lives-in: %[2]s}}}
+{apiVersion: v1, kind: Namespace, metadata: {name: %[1]s, labels: {calfed.test/e2e: "", pod-security.kubernetes.io/enforce: restricted, lives-in: %[2]s}}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -55,7 +56,7 @@ var (
 	broken   bool // the world did not come up: once is enough
 )
 
-// shared returns the world, which all tests of the process share and leave as they found it.
+// shared returns the world, which all tests of the process share. They leave it as they found it, save that the upgrade leaves pods of image :next.
 func shared(t *testing.T) *world {
 	t.Helper()
 	dumpIfFailed(t)
@@ -122,7 +123,7 @@ func (g *ground) namespace(t testing.TB, name string) {
 		return apierrors.IsNotFound(err) || err == nil && ns.DeletionTimestamp == nil
 	})
 	g.namespaces = append(g.namespaces, name)
-	g.apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+name+", labels: {pod-security.kubernetes.io/enforce: restricted}}}")
+	g.apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+name+", labels: {"+mark+": \"\", pod-security.kubernetes.io/enforce: restricted}}}")
 }
 
 // addresses sets the A records of the gateways once their Services have addresses.
@@ -176,22 +177,25 @@ func (w *world) remove() error {
 	return w.uninstall(ctx, map[string]string{systemNS: "calfed"})
 }
 
-// uninstall removes resources, releases (names by their namespaces), definitions and namespaces. Only for the end of pods it does not wait.
+// uninstall removes resources, releases (names by their namespaces), definitions, and all namespaces of tests, whatever of it fails. Only
+// for the end of pods it does not wait.
 func (g *ground) uninstall(ctx context.Context, releases map[string]string) error {
-	if out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=60s"); err != nil {
-		return fmt.Errorf("delete the resources: %w\n%s", err, out)
-	}
-	for ns, name := range releases {
-		if out, err := deploytest.RunHelm(ctx, g.kubeconfig, "uninstall", name, "--namespace", ns); err != nil {
-			return fmt.Errorf("helm uninstall %s: %w\n%s", name, err, out)
+	var failed []error
+	did := func(what, out string, err error) {
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w\n%s", what, err, out))
 		}
 	}
-	if out, err := g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=60s"); err != nil {
-		return fmt.Errorf("delete the definitions: %w\n%s", err, out)
+	out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=60s")
+	did("delete the resources", out, err)
+	for ns, name := range releases {
+		out, err := deploytest.RunHelm(ctx, g.kubeconfig, "uninstall", name, "--namespace", ns)
+		did("helm uninstall "+name, out, err)
 	}
-	if out, err := g.tryKubectl(ctx, "", append([]string{"delete", "namespace", "--ignore-not-found", "--wait=false"}, g.namespaces...)...); err != nil {
-		return fmt.Errorf("delete namespaces: %w\n%s", err, out)
-	}
+	out, err = g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=60s")
+	did("delete the definitions", out, err)
+	out, err = g.tryKubectl(ctx, "", "delete", "namespace", "--selector", mark, "--wait=false")
+	did("delete namespaces", out, err)
 	g.namespaces = nil
-	return nil
+	return errors.Join(failed...)
 }
