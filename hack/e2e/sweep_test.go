@@ -5,12 +5,14 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
@@ -168,4 +170,66 @@ func (s *sweep) ask() {
 		}
 	}
 	slices.Sort(s.allowed)
+}
+
+// checkWrites has the user try for real, though dry, every write that the API server lists and said he may not make: on the resources of a
+// namespace and of the cluster.
+func (s *sweep) checkWrites(namespace string) {
+	s.t.Helper()
+	methods := map[string]string{"create": http.MethodPost, "update": http.MethodPut, "patch": http.MethodPatch, "delete": http.MethodDelete}
+	type write struct{ method, path string }
+	todo := make(chan write)
+	var mu sync.Mutex
+	var wrong error
+	var done sync.WaitGroup
+	for range 8 {
+		done.Go(func() {
+			for x := range todo {
+				// who may not is refused before anybody looks at the object, and this one is none
+				err := s.as.Discovery().RESTClient().Verb(x.method).RequestURI(x.path+"?dryRun=All").
+					SetHeader("Content-Type", map[bool]string{true: "application/merge-patch+json", false: "application/json"}[x.method == http.MethodPatch]).
+					Body([]byte("{}")).Do(s.t.Context()).Error()
+				if !apierrors.IsForbidden(err) {
+					mu.Lock()
+					wrong = errors.Join(wrong, fmt.Errorf("%s %s: want 403, got %w", x.method, x.path, err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	tried := 0
+	for _, k := range s.kinds {
+		a := access{resource: k.Name, version: k.version, group: k.group}
+		if k.Namespaced {
+			a.namespace = namespace
+		}
+		for verb, method := range methods {
+			if a.verb = verb; slices.Contains(k.Verbs, verb) && !slices.Contains(s.allowed, a.String()) {
+				tried++
+				todo <- write{method, k.path(a.namespace, verb)}
+			}
+		}
+	}
+	close(todo)
+	done.Wait()
+	if wrong != nil || tried < 100 {
+		s.t.Errorf("of %d writes: %v", tried, wrong)
+	}
+	s.t.Logf("%d real writes, dry: all refused", tried)
+}
+
+// path is where a verb goes that writes: to an object named as the gateway, or to where such are created.
+func (k *resourceKind) path(namespace, verb string) string {
+	path := "/apis/" + k.group + "/" + k.version
+	if k.group == "" {
+		path = "/api/" + k.version
+	}
+	if namespace != "" {
+		path += "/namespaces/" + namespace
+	}
+	resource, sub := k.parts()
+	if path += "/" + resource; verb == "create" && sub == "" {
+		return path
+	}
+	return path + "/edge" + sub
 }

@@ -49,7 +49,7 @@ func TestPodsTokenReadsItsSnapshotAlone(t *testing.T) {
 	w.isTokenOf(t, config.BearerToken, "system:serviceaccount:"+namespace+":"+gateway, pod)
 
 	s := &sweep{t: t, as: k, tried: map[access]bool{}}
-	s.everything(w, namespace, other)
+	s.everything(w, namespace, other, systemNS, "kube-system", "default")
 	s.whatDiscoveryHidesFrom(namespace)
 	secrets := w.secretNames(t, namespace, gateway)
 	for _, name := range secrets {
@@ -73,6 +73,7 @@ func TestPodsTokenReadsItsSnapshotAlone(t *testing.T) {
 	checkRules(t, k, namespace, gateway)
 	t.Logf("asked of the token of pod %s: %d combinations of verb, resource, namespace and name, %d Secrets by name among them; allowed %d: %d of its snapshot, and\n%s",
 		pod.Name, len(s.tried), len(secrets), len(s.allowed), len(s.allowed)-len(everyAccount), strings.Join(everyAccount, "\n"))
+	s.checkWrites(namespace)
 	s.checkReads(namespace, other, gateway, secrets)
 }
 
