@@ -123,7 +123,6 @@ func newHomes(t *testing.T) *homes {
 	var status string
 	h.until(t, "west reaches the landlord's gateway", func() string { return status }, func(context.Context) bool {
 		_, status = h.invite(t, h.b)
-		t.Log(time.Now(), status)
 		return status == ischedule.StatusDelivered.String()
 	})
 	return h
