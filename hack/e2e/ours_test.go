@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 )
@@ -50,11 +50,12 @@ func (g *ground) foreign(ctx context.Context) ([]string, error) {
 // none skips a test that installs a release of its own where one was kept (-keep), and fails it where one is there anyhow.
 func (g *ground) none(t *testing.T) {
 	t.Helper()
-	out, err := g.tryKubectl(t.Context(), "", "get", "crd", "--selector", "app.kubernetes.io/name=calfed", "--output", "name")
+	var definitions apiextensionsv1.CustomResourceDefinitionList // by no kubectl, which would remember for long that our kinds are unknown
+	err := g.c.List(t.Context(), &definitions, client.MatchingLabels{"app.kubernetes.io/name": "calfed"})
 	switch {
 	case err != nil:
-		t.Fatalf("%v\n%s", err, out)
-	case strings.TrimSpace(out) == "":
+		t.Fatal(err)
+	case len(definitions.Items) == 0:
 	case *keep:
 		t.Skip("a release was kept in the cluster, and this test makes its own: run it once without -keep, or on another cluster")
 	default:
