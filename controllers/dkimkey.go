@@ -133,7 +133,9 @@ func (r *dkimKeys) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	if conflict != "" {
 		r.stall(&key, &want, v1alpha1.ReasonConflict, conflict)
 	}
-	if err := r.writeKeyStatus(ctx, &key, want); err != nil {
+	if _, posted, current := r.compiled(&key); posted && !current && conflict == "" {
+		// of that status says nothing until the post comes, and has the key reconciled
+	} else if err := r.writeKeyStatus(ctx, &key, want); err != nil {
 		return reconcile.Result{}, quiet(err)
 	}
 	if conflict != "" {

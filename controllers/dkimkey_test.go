@@ -45,7 +45,7 @@ func TestAKeyLivesItsLife(t *testing.T) {
 	if c := k.condition(v1alpha1.ConditionReconciling); c.Type != "" {
 		t.Errorf("a tool would wait for what nobody uses: %+v", c)
 	}
-	k.deps.board.Keys.Post(k.name(), board.Key{})
+	k.post()
 
 	k.slow[1] = false
 	k.world()
@@ -398,7 +398,7 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 		k.sees(secret)
 	}
 	k.sees(secret)
-	k.deps.board.Keys.Post(k.name(), board.Key{})
+	k.post()
 	reconcileAgain()
 	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive, "office")
 	record := k.key.Status.Keys[0].Record
@@ -409,7 +409,7 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 	k.unused()
 	reconcileAgain()
 	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonUnused, "nothing is signed with it")
-	k.deps.board.Keys.Post(k.name(), board.Key{})
+	k.post()
 
 	put(second)
 	reconcileAgain()
@@ -425,6 +425,12 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 	put(second)
 	k.edit(func() { k.key.Spec.Source.Imported.Selector = "office2" })
 	reconcileAgain()
+	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive, "office")
+	if k.key.Status.ObservedGeneration == k.key.Generation {
+		t.Errorf("called observed before it was compiled: %+v", k.key.Status)
+	}
+	k.post()
+	reconcileAgain()
 	k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonKeyActive, "office2")
 	k.edit(func() { k.key.Spec.Source.Imported.Selector = "office" })
 	reconcileAgain()
@@ -439,6 +445,63 @@ func TestAnImportedKeyThatChangesUnderItsSelector(t *testing.T) {
 	}
 	if err := k.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || !slices.Equal(secret.Data["private.key"], second) || len(secret.Annotations)+len(secret.Labels) > 0 {
 		t.Errorf("the Secret was touched: %v", err)
+	}
+}
+
+// What was compiled of a key says nothing about one that is made again under its name, nor of one that was edited.
+func TestAKeyThatIsMadeAgainIsAnother(t *testing.T) {
+	t.Parallel()
+	imported := v1alpha1.DKIMKeySpec{Domain: "example.org", Source: v1alpha1.KeySource{Type: v1alpha1.KeyImported, Imported: &v1alpha1.ImportedKey{
+		Selector: "office", SecretRef: v1alpha1.SecretKeyRef{Name: "office", Key: "private.key"},
+	}}}
+	for name, spec := range map[string]v1alpha1.DKIMKeySpec{"imported": imported, "generated": generatedSpec(nil)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKeyRig(t, spec)
+			if err := k.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: k.ns, Name: "office"}, Data: map[string][]byte{"private.key": privateKey(t)}}); err != nil {
+				t.Fatal(err)
+			}
+			unobserved := func() {
+				t.Helper()
+				k.rest()
+				if k.key.Status.ObservedGeneration == k.key.Generation {
+					t.Errorf("called observed before it was compiled: %+v", k.key.Status)
+				}
+			}
+			isUnused := func() {
+				t.Helper()
+				k.unused()
+				k.rest()
+				k.says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonUnused)
+				if k.key.Status.ObservedGeneration != k.key.Generation {
+					t.Errorf("not observed: %+v", k.key.Status)
+				}
+			}
+			isUnused()
+			k.edit(func() { k.key.Spec.ServiceType = v1alpha1.ServiceISchedule })
+			unobserved()
+			isUnused()
+
+			if err := k.Delete(t.Context(), k.key); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) { return len(k.secrets()) == 0, nil }); err != nil {
+				t.Fatalf("Secrets stay: %d", len(k.secrets()))
+			}
+			k.caughtUp()
+			k.material = map[string]string{}
+			k.key = &v1alpha1.DKIMKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.ns, Name: "cal"}, Spec: k.key.Spec}
+			if err := k.Create(t.Context(), k.key); err != nil {
+				t.Fatal(err)
+			}
+			unobserved()
+			if len(k.key.Status.Conditions) > 0 {
+				t.Errorf("%+v", k.key.Status)
+			}
+			isUnused()
+		})
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
 	"github.com/calfed/calfed/controllers/keylife"
@@ -51,7 +50,7 @@ func (r *dkimKeys) imported(ctx context.Context, key *v1alpha1.DKIMKey) error {
 	want.Keys = want.Keys[:min(len(want.Keys), statusItems)]
 	want.KeyCount = int32(len(want.Keys))
 
-	post, posted := r.board.Keys.Get(client.ObjectKeyFromObject(key))
+	post, posted, current := r.compiled(key)
 	reason, message := failure(post.Findings)
 	ready := condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonKeyActive, "selector "+now.Selector+" signs")
 	switch {
@@ -61,6 +60,8 @@ func (r *dkimKeys) imported(ctx context.Context, key *v1alpha1.DKIMKey) error {
 		return r.writeKeyStatus(ctx, key, want)
 	case revoked:
 		ready = condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonRevoked, "selector "+now.Selector+" is revoked: import another key under another selector")
+	case posted && !current:
+		return nil // the post will come
 	case reason != "":
 		ready = condition(v1alpha1.ConditionReady, false, reason, message)
 	case record == "":

@@ -437,7 +437,15 @@ func (k *keyRig) says(kind string, status metav1.ConditionStatus, reason string,
 
 // unused posts what compiling says of a key that no FederatedDomain names.
 func (k *keyRig) unused() {
-	k.deps.board.Keys.Post(k.name(), board.Key{Findings: []compile.Finding{{Severity: compile.Warning, Reason: v1alpha1.ReasonUnused}}})
+	k.t.Helper()
+	k.post(compile.Finding{Severity: compile.Warning, Reason: v1alpha1.ReasonUnused})
+}
+
+// post posts what compiling says of the key as it is.
+func (k *keyRig) post(findings ...compile.Finding) {
+	k.t.Helper()
+	k.live()
+	k.deps.board.Keys.Post(k.name(), board.Key{UID: k.key.UID, Generation: k.key.Generation, Findings: findings})
 }
 
 func (k *keyRig) edit(change func()) {

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/calfed/calfed/api/v1alpha1"
+	"github.com/calfed/calfed/controllers/board"
 	"github.com/calfed/calfed/controllers/compile"
 	"github.com/calfed/calfed/controllers/keylife"
 )
@@ -49,7 +50,7 @@ func (r *dkimKeys) generatedStatus(key *v1alpha1.DKIMKey, f keylife.Facts, step 
 			want.NextRotation = &metav1.Time{Time: at}
 		}
 	}
-	post, _ := r.board.Keys.Get(client.ObjectKeyFromObject(key))
+	post, _, _ := r.compiled(key)
 	reason, message := failure(post.Findings)
 	ready := readyKey(f)
 	var list []metav1.Condition
@@ -75,6 +76,13 @@ func (r *dkimKeys) generatedStatus(key *v1alpha1.DKIMKey, f keylife.Facts, step 
 	}
 	want.Conditions = conditions(key.Status.Conditions, key.Generation, r.Clock.Now(), append(list, ready)...)
 	return want
+}
+
+// compiled is what compiling said of a key, and whether it said that of the key as it is: not of the one that had its name before, and
+// not of what was in its spec.
+func (r *dkimKeys) compiled(key *v1alpha1.DKIMKey) (post board.Key, posted, current bool) {
+	post, posted = r.board.Keys.Get(client.ObjectKeyFromObject(key))
+	return post, posted, posted && post.UID == key.UID && post.Generation == key.Generation
 }
 
 // unusedKey says whether nobody waits for the key, and so no tool that waits shall.

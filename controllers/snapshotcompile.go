@@ -168,7 +168,10 @@ func compileWhole(settings *compile.Shared, gateway types.NamespacedName, in *pa
 	p.shard = snapshot.Shard{Number: in.number, Domains: p.compiled.Domains, Policies: p.compiled.Policies}
 	p.domains = domainStates(gateway, in, &p.compiled)
 	for i := range in.Policies {
-		p.policies = append(p.policies, policyRef{client.ObjectKeyFromObject(&in.Policies[i]), in.Policies[i].UID, in.Policies[i].Generation})
+		p.policies = append(p.policies, refTo(&in.Policies[i]))
+	}
+	for i := range in.Keys {
+		p.seen = append(p.seen, refTo(&in.Keys[i]))
 	}
 	for i := range in.Domains {
 		if d := &in.Domains[i]; gatewayOf(d) == gateway {
@@ -181,6 +184,10 @@ func compileWhole(settings *compile.Shared, gateway types.NamespacedName, in *pa
 		return p, nil
 	}
 	return p, p.encode(serial)
+}
+
+func refTo(o client.Object) objectRef {
+	return objectRef{client.ObjectKeyFromObject(o), o.GetUID(), o.GetGeneration()}
 }
 
 func (p *part) encode(serial uint64) error {

@@ -101,7 +101,7 @@ func (l *loose) key(ctx context.Context, name types.NamespacedName) {
 	if err != nil || l.r.views.known(v1alpha1.KindDKIMKey, name) {
 		return
 	}
-	post := board.Key{}
+	post := board.Key{UID: k.UID, Generation: k.Generation}
 	users := l.r.domains(ctx, client.InNamespace(k.Namespace), client.MatchingFields{fieldKeys: k.Name})
 	if l.compiled(ctx, users) {
 		return

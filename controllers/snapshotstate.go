@@ -83,13 +83,14 @@ type part struct {
 	tooLarge bool
 	excess   map[string]bool        // FederatedDomains, by namespace/name, that it has no room for
 	encoded  []byte                 // nil: encode again
-	policies []policyRef            // that were compiled for it
+	policies []objectRef            // that were compiled for it
+	seen     []objectRef            // keys that were compiled for it
 	used     []types.NamespacedName // keys that its domains name
 	domains  []*domainState
 }
 
-// policyRef is a policy as it was compiled.
-type policyRef struct {
+// objectRef is a policy or key as it was compiled.
+type objectRef struct {
 	types.NamespacedName
 	uid        types.UID
 	generation int64

@@ -292,6 +292,10 @@ func TestUnusedIsTold(t *testing.T) {
 		eventually(t, patience, func(context.Context) string {
 			k, keyPosted := o.board.Keys.Get(types.NamespacedName{Namespace: w.ns, Name: "example-org"})
 			p, policyPosted := o.board.Policies.Get(types.NamespacedName{Namespace: w.ns, Name: "idle"})
+			var key v1alpha1.DKIMKey
+			if err := w.Get(t.Context(), types.NamespacedName{Namespace: w.ns, Name: "example-org"}, &key); err != nil || k.UID != key.UID || k.Generation != key.Generation {
+				return fmt.Sprintf("the post of key %s is of another: %+v (%v)", key.UID, k, err)
+			}
 			if !keyPosted || !policyPosted || unused(k.Findings) != want || unused(p.Findings) != want || len(k.Domains) > 0 == want || len(p.Domains) > 0 == want {
 				return fmt.Sprintf("key: %+v, policy: %+v", k, p)
 			}

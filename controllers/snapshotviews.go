@@ -22,7 +22,7 @@ type place struct {
 // view is what compiling the part at a place said of a policy or key.
 type view struct {
 	place
-	uid        types.UID // policies: of the object that was compiled
+	uid        types.UID // of the object that was compiled
 	generation int64
 	findings   []compile.Finding
 	covers     []coveredDomain // policies
@@ -80,8 +80,12 @@ func (v *views) replace(gateway types.NamespacedName, shard int, p *part) {
 		add(v.policies, name, x)
 	}
 	findings = byObject(p.compiled.Findings, v1alpha1.KindDKIMKey)
+	seen := make(map[types.NamespacedName]objectRef, len(p.seen))
+	for _, key := range p.seen {
+		seen[key.NamespacedName] = key
+	}
 	for _, name := range p.keys() {
-		x := view{place: at, findings: findings[name]}
+		x := view{place: at, uid: seen[name].uid, generation: seen[name].generation, findings: findings[name]}
 		for _, id := range p.compiled.KeyUsers[name.String()] {
 			x.users = append(x.users, parseName(id))
 		}
@@ -121,14 +125,8 @@ func (v *views) policy(name types.NamespacedName) (board.Policy, []types.Namespa
 	var out board.Policy
 	var covered []types.NamespacedName
 	shadowed := true // when it is wherever it covers something
-	for i, x := range v.policies[name] {
-		switch { // until all parts have seen the newest, it is not
-		case i == 0:
-			out.UID, out.Generation = x.uid, x.generation
-		case x.uid != out.UID:
-			out.UID = ""
-		}
-		out.Generation = min(out.Generation, x.generation)
+	out.UID, out.Generation = compiledObject(v.policies[name])
+	for _, x := range v.policies[name] {
 		out.Findings = append(out.Findings, x.findings...)
 		out.ShadowedBy = append(out.ShadowedBy, x.shadowed...)
 		shadowed = shadowed && (len(x.covers) == 0 || len(x.shadowed) > 0)
@@ -148,11 +146,26 @@ func (v *views) policy(name types.NamespacedName) (board.Policy, []types.Namespa
 	return out, covered, len(v.policies[name]) > 0
 }
 
+// compiledObject is the object of which all views speak: until all parts have seen the newest, it is not that.
+func compiledObject(views []view) (uid types.UID, generation int64) {
+	for i, x := range views {
+		switch {
+		case i == 0:
+			uid, generation = x.uid, x.generation
+		case x.uid != uid:
+			uid = ""
+		}
+		generation = min(generation, x.generation)
+	}
+	return uid, generation
+}
+
 // key merges what is said of a key.
 func (v *views) key(name types.NamespacedName) (board.Key, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var out board.Key
+	out.UID, out.Generation = compiledObject(v.keys[name])
 	for _, x := range v.keys[name] {
 		out.Findings = append(out.Findings, x.findings...)
 		out.Domains = append(out.Domains, x.users...)

@@ -69,8 +69,10 @@ type Policy struct {
 
 // Key is what compiling said of a DKIMKey.
 type Key struct {
-	Findings []compile.Finding
-	Domains  []types.NamespacedName // the FederatedDomains that use it, sorted
+	UID        types.UID // of the object that was compiled, as in Domain
+	Generation int64
+	Findings   []compile.Finding
+	Domains    []types.NamespacedName // the FederatedDomains that use it, sorted
 }
 
 // table is the posts of one kind and who wants to know of changes.
