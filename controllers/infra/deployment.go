@@ -65,11 +65,11 @@ func podTemplate(gw *v1alpha1.FederationGateway, image string) corev1.PodTemplat
 			RunAsNonRoot: new(true), RunAsUser: new(int64(nobody)), RunAsGroup: new(int64(nobody)), FSGroup: new(int64(nobody)),
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
-		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{spread(gw, corev1.LabelHostname), spread(gw, corev1.LabelTopologyZone)},
+		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{overNodes(gw)},
 		ImagePullSecrets:          pullSecrets(add.ImagePullSecrets),
 		NodeSelector:              maps.Clone(add.NodeSelector),
 		Tolerations:               add.Tolerations,
-		Affinity:                  add.Affinity,
+		Affinity:                  overZones(gw, add.Affinity),
 		PriorityClassName:         add.PriorityClassName,
 		Containers:                []corev1.Container{container(gw, add, image)},
 		Volumes:                   volumes(gw),
@@ -84,11 +84,28 @@ func pullSecrets(refs []v1alpha1.SecretRef) []corev1.LocalObjectReference {
 	return out
 }
 
-func spread(gw *v1alpha1.FederationGateway, key string) corev1.TopologySpreadConstraint {
+// overNodes is the only such constraint: where nodes lack the label of one of several, the scheduler scores them by none.
+func overNodes(gw *v1alpha1.FederationGateway) corev1.TopologySpreadConstraint {
 	return corev1.TopologySpreadConstraint{
-		MaxSkew: 1, TopologyKey: key, WhenUnsatisfiable: corev1.ScheduleAnyway,
+		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
 		LabelSelector: podSelector(gw), MatchLabelKeys: []string{appsv1.DefaultDeploymentUniqueLabelKey},
 	}
+}
+
+// overZones is the affinity of the spec, and the wish for other zones than those of the gateway's other pods.
+func overZones(gw *v1alpha1.FederationGateway, spec *corev1.Affinity) *corev1.Affinity {
+	out := &corev1.Affinity{}
+	if spec != nil {
+		out = spec.DeepCopy()
+	}
+	if out.PodAntiAffinity == nil {
+		out.PodAntiAffinity = &corev1.PodAntiAffinity{}
+	}
+	preferred := &out.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	*preferred = append(*preferred, corev1.WeightedPodAffinityTerm{
+		Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{TopologyKey: corev1.LabelTopologyZone, LabelSelector: podSelector(gw)},
+	})
+	return out
 }
 
 func container(gw *v1alpha1.FederationGateway, add *v1alpha1.PodTemplate, image string) corev1.Container {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,6 +99,13 @@ spec:
 `, hallHost))
 	h.Certificate(t, "a", "own-tls", hallHost)
 	h.a.delete(t, "FederatedDomain", "claim")
+	var home v1alpha1.FederatedDomain
+	if err := h.c.Get(t.Context(), client.ObjectKey{Namespace: "b", Name: "home"}, &home); err != nil {
+		t.Fatal(err)
+	}
+	h.until(t, "b's is the older one, by more than the second that times of objects tell apart", func() string { return "" }, func(context.Context) bool {
+		return time.Since(home.CreationTimestamp.Time) > 2*time.Second
+	})
 	h.a.apply(t, h.claim("{name: own}"))
 	h.a.sees(t, "FederatedDomain", "claim", "Accepted", "False", "Conflict") // b has proven that it is his
 	h.b.sees(t, "FederatedDomain", "home", "Ready", "True", "Ready")
