@@ -159,16 +159,21 @@ func TestPolicyStatusSaysWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+// servedPolicy is the status of a policy of one domain, in its first generation, that every pod serves.
+func servedPolicy() v1alpha1.PeerPolicyStatus {
+	return v1alpha1.PeerPolicyStatus{ObservedGeneration: 1, DomainCount: 1, Domains: []string{"example.org"}, Conditions: []metav1.Condition{
+		condition("Accepted", true, "Accepted", policyUsable),
+		condition("Programmed", true, "Programmed", policyServed),
+		condition("Ready", true, "Ready", policyServed),
+	}}
+}
+
 // What was compiled of an older generation says nothing about the new one.
 func TestPolicyStatusIsOfTheGenerationThatWasCompiled(t *testing.T) {
 	t.Parallel()
 	r := newPolicyRig(t)
 	p := r.policy(t)
-	served := v1alpha1.PeerPolicyStatus{ObservedGeneration: 1, DomainCount: 1, Domains: []string{"example.org"}, Conditions: []metav1.Condition{
-		condition("Accepted", true, "Accepted", policyUsable),
-		condition("Programmed", true, "Programmed", policyServed),
-		condition("Ready", true, "Ready", policyServed),
-	}}
+	served := servedPolicy()
 	r.post(p, board.Policy{Domains: []string{"example.org"}, Programmed: true})
 	r.becomes(t, p, served)
 
@@ -196,11 +201,7 @@ func TestPolicyStatusIsOfTheObjectThatWasCompiled(t *testing.T) {
 	t.Parallel()
 	r := newPolicyRig(t)
 	p := r.policy(t)
-	served := v1alpha1.PeerPolicyStatus{ObservedGeneration: 1, DomainCount: 1, Domains: []string{"example.org"}, Conditions: []metav1.Condition{
-		condition("Accepted", true, "Accepted", policyUsable),
-		condition("Programmed", true, "Programmed", policyServed),
-		condition("Ready", true, "Ready", policyServed),
-	}}
+	served := servedPolicy()
 	r.post(p, board.Policy{Domains: []string{"example.org"}, Programmed: true})
 	r.becomes(t, p, served)
 	if err := r.Delete(t.Context(), p); err != nil {

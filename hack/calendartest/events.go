@@ -22,6 +22,11 @@ func Meeting(uid, summary string, start time.Time, organizer, attendee string, m
 	return strings.Join(slices.Concat(event, more, []string{"END:VEVENT", "END:VCALENDAR", ""}), "\n")
 }
 
+// Request is the iTIP message, with CRLF, that invites to an event (RFC 5546 §3.2.2).
+func Request(event string) string {
+	return strings.ReplaceAll(strings.Replace(event, "BEGIN:VEVENT", "METHOD:REQUEST\nBEGIN:VEVENT", 1), "\n", "\r\n")
+}
+
 // edit gives the property the value (with what precedes it, ":" or parameters) in an object of one event.
 func edit(data, name, value string) string {
 	list := slices.DeleteFunc(strings.Split(Unfold(data), "\n"), func(line string) bool { return propertyName(line) == name })

@@ -165,7 +165,7 @@ func (g *ground) sends(t *testing.T, from, to *apart) {
 	event := calendartest.Meeting(uid, "Apart", calendartest.Day, "alice@"+from.domain, "bob@"+to.domain)
 	message, token := g.file(uid+".ics"), g.file(uid+".token")
 	for file, data := range map[string]string{
-		message: strings.ReplaceAll(strings.Replace(event, "BEGIN:VEVENT", "METHOD:REQUEST\nBEGIN:VEVENT", 1), "\n", "\r\n"),
+		message: calendartest.Request(event),
 		token:   "submit-token-of-" + from.name,
 	} {
 		if err := os.WriteFile(file, []byte(data), 0o600); err != nil {

@@ -22,7 +22,7 @@ import (
 // are the test's own.
 func TestNetworkPolicies(t *testing.T) {
 	w := shared(t)
-	west, east := staying(t, w.podsOf(t, "west", "edge")), staying(t, w.podsOf(t, "east", "edge"))
+	west, east := staying(t, w.running(t, "west")), staying(t, w.running(t, "east"))
 	var operators corev1.PodList
 	if err := w.c.List(t.Context(), &operators, client.InNamespace(systemNS), client.MatchingFields{"status.phase": "Running"}); err != nil {
 		t.Fatal(err)

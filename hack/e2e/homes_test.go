@@ -139,7 +139,10 @@ func answers(ctx context.Context, address string) bool {
 // furnish gives a tenant a back end, Secrets, whose names are the tenant's, and the DNS records of his domain.
 func (h *homes) furnish(t *testing.T, n *tenant) {
 	t.Helper()
-	h.tallies[n.name], h.urls[n.name] = h.backEnd(t)
+	h.tallies[n.name] = &tally.Tally{}
+	backend := h.serve(t, h.tallies[n.name])
+	t.Cleanup(backend.Close)
+	h.urls[n.name] = backend.URL + "/ischedule"
 	private, record := admintest.Key(t, "rsa-2048")
 	h.keys[n.name] = record
 	n.secret(t, n.name, map[string]string{"private.key": private, "token": h.token(n)})
@@ -156,20 +159,6 @@ func (h *homes) home(n *tenant) string {
 }
 
 func (h *homes) token(n *tenant) string { return "submit-token-of-" + n.name }
-
-// backEnd serves one that counts what it is given, until the end of the test.
-func (g *ground) backEnd(t *testing.T) (*tally.Tally, string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(g.hostIP, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := &tally.Tally{}
-	server := &http.Server{Handler: out}
-	go func() { _ = server.Serve(ln) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return out, "http://" + ln.Addr().String() + "/ischedule"
-}
 
 // arrives fails unless an invitation from west to the domain of a tenant arrives at his back end, and at no other one.
 func (h *homes) arrives(t *testing.T, n *tenant) {
@@ -200,7 +189,7 @@ func (h *homes) hand(t *testing.T, host, ip, token, from, to string) (uid, statu
 	t.Helper()
 	h.sent++
 	uid = fmt.Sprintf("tenancy-%d-%d", time.Now().UnixNano(), h.sent)
-	body := strings.ReplaceAll(strings.Replace(calendartest.Meeting(uid, "tenants meet", calendartest.Day, from, to), "BEGIN:VEVENT", "METHOD:REQUEST\nBEGIN:VEVENT", 1), "\n", "\r\n")
+	body := calendartest.Request(calendartest.Meeting(uid, "tenants meet", calendartest.Day, from, to))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+host+":8080/", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,16 +80,12 @@ func (g *ground) trustedByPods(t *testing.T, namespace, gateway string) tls.Cert
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// podsOf are the pods of a gateway that run, by name.
-func (g *ground) podsOf(t *testing.T, namespace, gateway string) []corev1.Pod {
+// running are the pods of a gateway called edge that run.
+func (g *ground) running(t *testing.T, namespace string) []corev1.Pod {
 	t.Helper()
-	var list corev1.PodList
-	if err := g.c.List(t.Context(), &list, client.InNamespace(namespace), client.MatchingLabels(infra.PodLabels(gateway)),
-		client.MatchingFields{"status.phase": "Running"}); err != nil {
-		t.Fatal(err)
+	out := slices.DeleteFunc(g.gatewayPods(t.Context(), t, namespace), func(p corev1.Pod) bool { return p.Status.Phase != corev1.PodRunning })
+	if len(out) == 0 {
+		t.Fatalf("no pod of %s/edge runs", namespace)
 	}
-	if len(list.Items) == 0 {
-		t.Fatalf("no pod of %s/%s runs", namespace, gateway)
-	}
-	return list.Items
+	return out
 }

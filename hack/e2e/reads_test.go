@@ -92,26 +92,31 @@ func (k *resourceKind) reads(namespaces ...string) []read {
 // tryReads makes requests and returns those that were answered other than they should.
 func tryReads(t *testing.T, as kubernetes.Interface, all []read) error {
 	t.Helper()
-	todo := make(chan read)
-	var mu sync.Mutex
-	var wrong error
+	return eightAtOnce(all, func(r read) error {
+		err := as.Discovery().RESTClient().Get().RequestURI(r.path + "?" + r.query).Do(t.Context()).Error()
+		if refused := apierrors.IsForbidden(err); refused == r.allowed || r.allowed && err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("GET %s?%s: %v", r.path, r.query, err)
+		}
+		return nil
+	})
+}
+
+// eightAtOnce does something with each of all, and returns what went wrong.
+func eightAtOnce[T any](all []T, do func(T) error) error {
+	todo := make(chan int)
+	wrong := make([]error, len(all))
 	var done sync.WaitGroup
 	for range 8 {
 		done.Go(func() {
-			for r := range todo {
-				err := as.Discovery().RESTClient().Get().RequestURI(r.path + "?" + r.query).Do(t.Context()).Error()
-				if refused := apierrors.IsForbidden(err); refused == r.allowed || r.allowed && err != nil && !apierrors.IsNotFound(err) {
-					mu.Lock()
-					wrong = errors.Join(wrong, fmt.Errorf("GET %s?%s: %w", r.path, r.query, err))
-					mu.Unlock()
-				}
+			for i := range todo {
+				wrong[i] = do(all[i])
 			}
 		})
 	}
-	for _, r := range all {
-		todo <- r
+	for i := range all {
+		todo <- i
 	}
 	close(todo)
 	done.Wait()
-	return wrong
+	return errors.Join(wrong...)
 }

@@ -178,26 +178,7 @@ func (s *sweep) checkWrites(namespace string) {
 	s.t.Helper()
 	methods := map[string]string{"create": http.MethodPost, "update": http.MethodPut, "patch": http.MethodPatch, "delete": http.MethodDelete}
 	type write struct{ method, path string }
-	todo := make(chan write)
-	var mu sync.Mutex
-	var wrong error
-	var done sync.WaitGroup
-	for range 8 {
-		done.Go(func() {
-			for x := range todo {
-				// who may not is refused before anybody looks at the object, and this one is none
-				err := s.as.Discovery().RESTClient().Verb(x.method).RequestURI(x.path+"?dryRun=All").
-					SetHeader("Content-Type", map[bool]string{true: "application/merge-patch+json", false: "application/json"}[x.method == http.MethodPatch]).
-					Body([]byte("{}")).Do(s.t.Context()).Error()
-				if !apierrors.IsForbidden(err) {
-					mu.Lock()
-					wrong = errors.Join(wrong, fmt.Errorf("%s %s: want 403, got %w", x.method, x.path, err))
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	tried := 0
+	var all []write
 	for _, k := range s.kinds {
 		a := access{resource: k.Name, version: k.version, group: k.group}
 		if k.Namespaced {
@@ -205,17 +186,24 @@ func (s *sweep) checkWrites(namespace string) {
 		}
 		for verb, method := range methods {
 			if a.verb = verb; slices.Contains(k.Verbs, verb) && !slices.Contains(s.allowed, a.String()) {
-				tried++
-				todo <- write{method, k.path(a.namespace, verb)}
+				all = append(all, write{method, k.path(a.namespace, verb)})
 			}
 		}
 	}
-	close(todo)
-	done.Wait()
-	if wrong != nil || tried < 100 {
-		s.t.Errorf("of %d writes: %v", tried, wrong)
+	wrong := eightAtOnce(all, func(x write) error {
+		// who may not is refused before anybody looks at the object, and this one is none
+		err := s.as.Discovery().RESTClient().Verb(x.method).RequestURI(x.path+"?dryRun=All").
+			SetHeader("Content-Type", map[bool]string{true: "application/merge-patch+json", false: "application/json"}[x.method == http.MethodPatch]).
+			Body([]byte("{}")).Do(s.t.Context()).Error()
+		if !apierrors.IsForbidden(err) {
+			return fmt.Errorf("%s %s: want 403, got %v", x.method, x.path, err)
+		}
+		return nil
+	})
+	if wrong != nil || len(all) < 100 {
+		s.t.Errorf("of %d writes: %v", len(all), wrong)
 	}
-	s.t.Logf("%d real writes, dry: all refused", tried)
+	s.t.Logf("%d real writes, dry: all refused", len(all))
 }
 
 // path is where a verb goes that writes: to an object named as the gateway, or to where such are created.

@@ -39,7 +39,7 @@ var everyAccountPaths = []string{
 func TestPodsTokenReadsItsSnapshotAlone(t *testing.T) {
 	w := shared(t)
 	const namespace, gateway, other = "west", "edge", "east"
-	pod := w.podsOf(t, namespace, gateway)[0]
+	pod := w.running(t, namespace)[0]
 	config := rest.AnonymousClientConfig(w.config)
 	config.BearerToken = w.podToken(t, namespace, gateway, pod.Name)
 	k, err := kubernetes.NewForConfig(config)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/calfed/calfed/controllers/infra"
 	"github.com/calfed/calfed/hack/admintest"
 	"github.com/calfed/calfed/hack/e2e/peer/load"
 )
@@ -219,11 +220,11 @@ func nothingLost(t *testing.T, outcomes []outcome) {
 	}
 }
 
-// gatewayPods lists the pods of a gateway, those that end included.
+// gatewayPods lists the pods of a gateway called edge, those that end included.
 func (g *ground) gatewayPods(ctx context.Context, t testing.TB, namespace string) []corev1.Pod {
 	t.Helper()
 	var pods corev1.PodList
-	if err := g.c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/instance": "edge"}); err != nil && ctx.Err() == nil {
+	if err := g.c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(infra.PodLabels("edge"))); err != nil && ctx.Err() == nil {
 		t.Error(err)
 	}
 	return pods.Items
