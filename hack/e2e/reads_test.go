@@ -95,10 +95,18 @@ func tryReads(t *testing.T, as kubernetes.Interface, all []read) error {
 	return eightAtOnce(all, func(r read) error {
 		err := as.Discovery().RESTClient().Get().RequestURI(r.path + "?" + r.query).Do(t.Context()).Error()
 		if refused := apierrors.IsForbidden(err); refused == r.allowed || r.allowed && err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("GET %s?%s: %v", r.path, r.query, err)
+			return fmt.Errorf("GET %s?%s: %s", r.path, r.query, answered(err))
 		}
 		return nil
 	})
+}
+
+// answered is what the API server said, in words.
+func answered(err error) string {
+	if err == nil {
+		return "granted"
+	}
+	return err.Error()
 }
 
 // eightAtOnce does something with each of all, and returns what went wrong.

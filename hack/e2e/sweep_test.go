@@ -196,7 +196,7 @@ func (s *sweep) checkWrites(namespace string) {
 			SetHeader("Content-Type", map[bool]string{true: "application/merge-patch+json", false: "application/json"}[x.method == http.MethodPatch]).
 			Body([]byte("{}")).Do(s.t.Context()).Error()
 		if !apierrors.IsForbidden(err) {
-			return fmt.Errorf("%s %s: want 403, got %v", x.method, x.path, err)
+			return fmt.Errorf("%s %s: want 403, got %s", x.method, x.path, answered(err))
 		}
 		return nil
 	})
