@@ -149,9 +149,9 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 		return reconcile.Result{}, quiet(err)
 	}
 	r.tell(&d, want)
-	waiting := isSettled(&d.Status)
+	waiting := isSettled(&d, &d.Status)
 	why := purpose{p.key, p.post.Programmed}
-	needed := (seen.key != p.key && (looked || !isSettled(&want)) || why.served && seen.awaits()) && r.sights.need(req.NamespacedName, why)
+	needed := (seen.key != p.key && (looked || !isSettled(&d, &want)) || why.served && seen.awaits()) && r.sights.need(req.NamespacedName, why)
 	if added := r.rounds.Add(req.NamespacedName, string(d.UID), waiting); needed && (waiting || !added) {
 		r.rounds.Now(req.NamespacedName)
 	}

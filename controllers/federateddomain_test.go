@@ -389,3 +389,22 @@ func TestTheAnnotationAsksAtOnce(t *testing.T) {
 		t.Errorf("%d look-ups for %d records, and %d probes: publish/README.md counts on one each", n, len(d.Status.Records), p)
 	}
 }
+
+// A new process looks at what is as it should be when its turn comes, but at what somebody asks it to at once.
+func TestTheAnnotationAsksANewProcessAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newDomainRig(t)
+	d := r.domain("org", r.update())
+	r.serve(d)
+	r.isReady(d)
+	r.restart()
+	r.edit(d, func() { d.Annotations = map[string]string{v1alpha1.AnnotationProbe: "now"} })
+	r.serve(d)
+	asked := r.clock.Now()
+	r.untilIn(time.Millisecond, "the echo", func(ctx context.Context) bool {
+		if waited := r.clock.Since(asked); waited > 2*time.Second {
+			t.Fatalf("not looked at %s after it was asked for", waited)
+		}
+		return r.Get(ctx, client.ObjectKeyFromObject(d), d) == nil && d.Status.ProbeRequestedAt == "now"
+	})
+}

@@ -112,10 +112,10 @@ func (p *prober) probes() int {
 // domainRig is the reconciler of domains at work in namespaces of its own; the test posts in place of the compiler.
 type domainRig struct {
 	client.Client
+	*operator // its board
 	t         *testing.T
 	ns        string
 	other     string // a namespace of somebody else
-	board     *board.Board
 	clock     *testclock.FakeClock
 	primary   *primarytest.Server
 	authority *authority
@@ -134,14 +134,25 @@ func newDomainRig(t *testing.T) *domainRig {
 		backend: snapshot.BackendReport{OK: true},
 	}
 	r.authority = &authority{servers: []string{r.primary.Addr()}}
+	r.restart()
+	r.make(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "tsig"}, Data: map[string][]byte{"key": []byte(tsigSecret + "\n")}})
+	return r
+}
+
+// restart is a new process: it knows what the cluster holds, and nothing else.
+func (r *domainRig) restart() {
+	r.t.Helper()
+	if r.operator != nil {
+		r.operator.stop()
+	}
 	opt := Options{
 		Namespaces: []string{r.ns, r.other}, Clock: r.clock, Authority: r.authority, Prober: r.prober,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		},
 	}
-	r.board = startOperator(t, c.Config, opt, func(mgr manager.Manager, d *deps) error {
-		if err := indexFields(t.Context(), mgr.GetFieldIndexer()); err != nil {
+	r.operator = startOperator(r.t, kubetest.Shared(r.t).Config, opt, func(mgr manager.Manager, d *deps) error {
+		if err := indexFields(r.t.Context(), mgr.GetFieldIndexer()); err != nil {
 			return err
 		}
 		f, err := newFederatedDomains(mgr, d)
@@ -152,9 +163,7 @@ func newDomainRig(t *testing.T) *domainRig {
 			return r.backend, nil
 		}
 		return nil
-	}).board
-	r.make(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "tsig"}, Data: map[string][]byte{"key": []byte(tsigSecret + "\n")}})
-	return r
+	})
 }
 
 func (r *domainRig) make(o client.Object) {

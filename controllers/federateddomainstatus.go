@@ -29,8 +29,7 @@ func (r *federatedDomains) status(d *v1alpha1.FederatedDomain, p *plan, seen sig
 		want.RecordCount, want.Records = recordsOf(d, p, seen)
 	}
 	if seen.key == p.key {
-		want.ProbeRequestedAt = keylife.Echo(d.Annotations[v1alpha1.AnnotationProbe])
-		want.ResetBackoffRequestedAt = keylife.Echo(d.Annotations[v1alpha1.AnnotationResetBackoff])
+		want.ProbeRequestedAt, want.ResetBackoffRequestedAt = asked(d)
 	}
 
 	list := []metav1.Condition{
@@ -247,9 +246,16 @@ func sameRecords(d *v1alpha1.FederatedDomain, p *plan) bool {
 	return true
 }
 
-// isSettled says whether the status has nothing that a look could still bring on.
-func isSettled(s *v1alpha1.FederatedDomainStatus) bool {
-	return apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionOwnershipProven) && publishedWell(s)
+// asked is what annotations ask for, as status says that it was done.
+func asked(d *v1alpha1.FederatedDomain) (probe, reset string) {
+	return keylife.Echo(d.Annotations[v1alpha1.AnnotationProbe]), keylife.Echo(d.Annotations[v1alpha1.AnnotationResetBackoff])
+}
+
+// isSettled says whether the status of a domain has nothing that a look could still bring on.
+func isSettled(d *v1alpha1.FederatedDomain, s *v1alpha1.FederatedDomainStatus) bool {
+	probe, reset := asked(d)
+	return s.ProbeRequestedAt == probe && s.ResetBackoffRequestedAt == reset &&
+		apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionOwnershipProven) && publishedWell(s)
 }
 
 func publishedWell(s *v1alpha1.FederatedDomainStatus) bool {
