@@ -120,10 +120,16 @@ func newHomes(t *testing.T) *homes {
 	h.until(t, "the landlord's Services answer", func() string { return "" }, func(ctx context.Context) bool {
 		return answers(ctx, h.public+":443") && answers(ctx, h.submit+":8080")
 	})
-	var status string
-	h.until(t, "west reaches the landlord's gateway", func() string { return status }, func(context.Context) bool {
-		_, status = h.invite(t, h.b)
-		return status == ischedule.StatusDelivered.String()
+	var said string
+	h.until(t, "all pods of west reach the landlord's gateway", func() string { return said }, func(ctx context.Context) bool {
+		pods := h.gatewayPods(ctx, t, "west")
+		for _, p := range pods {
+			_, status := h.hand(t, h.west.submitHost, p.Status.PodIP, h.west.token(), "alice@"+h.west.load, "bob@"+domainOf(h.b))
+			if said = p.Name + ": " + status; status != ischedule.StatusDelivered.String() {
+				return false
+			}
+		}
+		return len(pods) > 0
 	})
 	return h
 }

@@ -64,23 +64,23 @@ func (o *options) poster() (*poster, error) {
 		}
 	}
 	p.invitation = newInvitation(p.originator, p.recipient, time.Now())
-	p.kept, p.fresh = o.transport(roots), o.transport(roots)
+	dial := newPorts(net.Dialer{Timeout: o.timeout}).DialContext
+	p.kept, p.fresh = o.transport(roots, dial), o.transport(roots, dial)
 	p.fresh.DisableKeepAlives = true
 	return p, nil
 }
 
 // transport makes connections of HTTP/1.1: behind one address those of HTTP/2 would all be one, to one pod. Every
 // handshake is a full one, so that a certificate that is not good is seen.
-func (o *options) transport(roots *x509.CertPool) *http.Transport {
+func (o *options) transport(roots *x509.CertPool, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: o.timeout}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if o.address != "" {
 				address = o.address
 			}
-			return dialer.DialContext(ctx, network, address)
+			return dial(ctx, network, address)
 		},
 		TLSClientConfig:        &tls.Config{RootCAs: roots},
 		TLSHandshakeTimeout:    o.timeout,
