@@ -159,7 +159,7 @@ func (r *dkimKeys) writeKeyStatus(ctx context.Context, key *v1alpha1.DKIMKey, wa
 		lost = ""
 	}
 	if err := writeStatus(ctx, r.client, key, key.Status, want); err != nil {
-		return err
+		return client.IgnoreNotFound(err)
 	}
 	if lost != "" && key.Spec.Source.Generated != nil {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: keylife.SecretName(string(key.Spec.Domain), lost)}}

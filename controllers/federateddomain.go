@@ -146,7 +146,7 @@ func (r *federatedDomains) Reconcile(ctx context.Context, req reconcile.Request)
 	}
 	want := r.status(&d, p, seen)
 	if err := r.writeStatus(ctx, &d, want); err != nil {
-		return reconcile.Result{}, quiet(err)
+		return reconcile.Result{}, quiet(client.IgnoreNotFound(err))
 	}
 	r.tell(&d, want)
 	waiting := isSettled(&d, &d.Status)

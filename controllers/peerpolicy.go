@@ -50,5 +50,5 @@ func (r *peerPolicies) Reconcile(ctx context.Context, req reconcile.Request) (re
 	if !posted || post.UID != p.UID || post.Generation != p.Generation {
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, writeStatus(ctx, r.client, &p, p.Status, policyStatus(&p, post, r.Clock.Now()))
+	return reconcile.Result{}, client.IgnoreNotFound(writeStatus(ctx, r.client, &p, p.Status, policyStatus(&p, post, r.Clock.Now())))
 }

@@ -132,7 +132,7 @@ func (o *managerOptions) run(cmd *cobra.Command) error {
 	if o.memory > 0 {
 		debug.SetMemoryLimit(o.memory / 5 * 4)
 	}
-	servers, err := o.servers(cmd.Context())
+	servers, err := o.servers(cmd.Context(), log)
 	if err != nil {
 		return err
 	}

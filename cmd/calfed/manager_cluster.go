@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/discovery"
@@ -67,8 +69,9 @@ func (o *managerOptions) outside(opt *controllers.Options) {
 	opt.Dial = updates.DialContext(netguard.NameServer)
 }
 
-// servers are the addresses of the API server: of the Service that pods use, what it says of itself to everybody, and the flag's.
-func (o *managerOptions) servers(ctx context.Context) ([]netip.AddrPort, error) {
+// servers are the addresses of the API server: of the Service that pods use, what it says of itself to everybody, and the flag's. While it
+// does not answer servers waits: a process that ends instead is started again ever more rarely, and so comes late when the server is back.
+func (o *managerOptions) servers(ctx context.Context, log *slog.Logger) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	for _, text := range o.apiServers {
 		a, err := netip.ParseAddrPort(text)
@@ -83,16 +86,29 @@ func (o *managerOptions) servers(ctx context.Context) ([]netip.AddrPort, error) 
 		}
 	}
 	said, err := askServers(ctx, o.config)
-	if err != nil {
-		return nil, fmt.Errorf("ask the API server: %w", err)
+	for told := ""; err != nil; said, err = askServers(ctx, o.config) {
+		if apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) {
+			return nil, fmt.Errorf("ask the API server: %w", err)
+		}
+		if text := err.Error(); text != told {
+			log.Warn("the API server does not answer; asking again until it does", "server", o.config.Host, "error", err)
+			told = text
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("ask the API server: %w", err)
+		}
 	}
 	out = append(out, said...)
 	slices.SortFunc(out, netip.AddrPort.Compare)
 	return slices.Compact(out), nil
 }
 
-// askServer is how long the API server has to say its address.
-const askServer = 10 * time.Second
+const (
+	askServer = 10 * time.Second // that the API server has to say its address
+	askAgain  = time.Second      // until it is asked again
+)
 
 // askServers asks what every client may ask, whatever its rights.
 func askServers(ctx context.Context, config *rest.Config) ([]netip.AddrPort, error) {

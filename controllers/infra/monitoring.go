@@ -78,6 +78,12 @@ var alerts = []alert{
 		"More replicas, or a larger spec.limits.maxConnections with the memory for it; an attack shows in calfed_receiver_requests_total by reason.",
 	},
 	{
+		"CalfedReplayMemoryFills", "warning", "5m",
+		`max(calfed_receiver_replay_memory_used_ratio{SERIES}) > 0.8`,
+		"A pod remembers nearly as many delivered messages as it may",
+		"Full, it answers 503 (replay-unavailable), and peers send again later. More replicas; a peer without x= in its signatures is remembered nine times as long as others.",
+	},
+	{
 		"CalfedPanic", "warning", "",
 		`sum(increase(calfed_http_panics_total{SERIES}[1h])) > 0`,
 		"A request made the gateway panic",

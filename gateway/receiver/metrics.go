@@ -3,6 +3,7 @@ package receiver
 import (
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ type Metrics struct {
 	duration   *prometheus.HistogramVec
 	recipients *prometheus.CounterVec
 	lookups    *prometheus.CounterVec
+	replayUsed atomic.Pointer[func() float64]
 }
 
 // NewMetrics makes the counters and registers them with reg (nil = nowhere). It panics when reg has them already.
@@ -40,10 +42,26 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "DKIM keys asked for, by result (pinned, cached, found, none, temporary, over-budget).",
 		}, []string{"result"}),
 	}
+	replayUsed := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "calfed_receiver_replay_memory_used_ratio",
+		Help: "How full this process's memory of delivered messages is, from 0 to 1: full, it answers 503 replay-unavailable.",
+	}, func() float64 {
+		if used := m.replayUsed.Load(); used != nil {
+			return (*used)()
+		}
+		return 0
+	})
 	if reg != nil {
-		reg.MustRegister(m.requests, m.duration, m.recipients, m.lookups)
+		reg.MustRegister(m.requests, m.duration, m.recipients, m.lookups, replayUsed)
 	}
 	return m
+}
+
+// watch has the gauge show how full the replay memory is.
+func (m *Metrics) watch(used func() float64) {
+	if m != nil {
+		m.replayUsed.Store(&used)
+	}
 }
 
 // request counts one answered request; took 0 = not a scheduling message.

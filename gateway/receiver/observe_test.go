@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -70,6 +71,38 @@ func TestMetrics(t *testing.T) {
 	}
 	if s := strings.ToLower(all.String()); strings.Contains(s, "made-up") || strings.Contains(s, "9.99") {
 		t.Errorf("a stranger's word is a label:\n%s", all.String())
+	}
+}
+
+// How full the replay memory is shows before it is full, and what has expired does not count, whether messages come or not.
+//
+// Proves: IS-RECV-10
+func TestReplayMemoryIsMeasured(t *testing.T) {
+	w := newWorld(t)
+	used := func() float64 {
+		t.Helper()
+		families, err := w.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "calfed_receiver_replay_memory_used_ratio" {
+				return f.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+		t.Fatal("it is not measured")
+		return 0
+	}
+	w.send(invitation(t, "1"))
+	one := used()
+	w.send(invitation(t, "2"))
+	// two messages of 256 MiB, some hundred bytes each
+	if two := used(); one < 300.0/(256<<20) || one > 2000.0/(256<<20) || two < 1.9*one || two > 2.1*one {
+		t.Errorf("one message fills it by %g, two by %g", one, two)
+	}
+	w.now = w.now.Add(2 * time.Hour)
+	if got := used(); got != 0 {
+		t.Errorf("what has expired fills it by %g", got)
 	}
 }
 

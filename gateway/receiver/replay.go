@@ -161,6 +161,15 @@ func (m *memory) Abandon(_ context.Context, c Claim) error {
 	return nil
 }
 
+// used is how full the memory is, from 0 to 1: by entries or by bytes, whichever is nearer to its bound.
+func (m *memory) used() float64 {
+	now := m.opt.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire(now)
+	return max(float64(len(m.byKey))/float64(m.opt.MaxEntries), float64(m.bytes)/float64(m.opt.MaxBytes))
+}
+
 // expire forgets what nobody can send again.
 func (m *memory) expire(now time.Time) {
 	for len(m.expiry) > 0 && now.After(m.expiry[0].keep) {

@@ -23,7 +23,9 @@ type Shared struct {
 func (s *Shared) replay(now func() time.Time) ReplayMemory {
 	s.once.Do(func() {
 		if s.memory = s.Replay; s.memory == nil {
-			s.memory = NewReplayMemory(ReplayOptions{Now: now})
+			own := NewReplayMemory(ReplayOptions{Now: now}).(*memory)
+			s.Metrics.watch(own.used)
+			s.memory = own
 		}
 	})
 	return s.memory
