@@ -143,7 +143,7 @@ func newDomainRig(t *testing.T) *domainRig {
 func (r *domainRig) restart() {
 	r.t.Helper()
 	if r.operator != nil {
-		r.operator.stop()
+		r.stop()
 	}
 	opt := Options{
 		Namespaces: []string{r.ns, r.other}, Clock: r.clock, Authority: r.authority, Prober: r.prober,
