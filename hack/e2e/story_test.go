@@ -20,6 +20,8 @@ import (
 // From `helm install` with default values to an invitation in the attendee's calendar, his answer in the organizer's, and free/busy,
 // in both directions. Users store events by CalDAV in servers outside of the cluster, which send by themselves, through the Services
 // of their own gateway; that finds the other by DNS and reaches it through its Service.
+//
+// Proves: IS-SUB-1, IS-DISC-2, IS-DISC-9, IS-DKIM-10, IS-BACK-1, IS-BACK-5
 func TestStory(t *testing.T) {
 	w := shared(t)
 	t.Logf("since helm install began: operator ready %s, every resource Ready %s", w.took.operator, w.took.ready)

@@ -21,6 +21,8 @@ import (
 )
 
 // Two tenants, a and b, share the gateway of a landlord. a tries to get what is b's.
+//
+// Proves: IS-SEND-4
 func TestTenants(t *testing.T) {
 	h := newHomes(t)
 	h.arrives(t, h.b)

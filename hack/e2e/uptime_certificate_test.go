@@ -12,6 +12,8 @@ import (
 )
 
 // A certificate is renewed as cert-manager does it: its Secret is written anew. New connections to every pod have the new one.
+//
+// Proves: IS-DISC-9
 func TestCertificateRenewalUnderLoad(t *testing.T) {
 	x := underLoad(t)
 	before := x.serials(t)
