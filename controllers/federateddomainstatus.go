@@ -254,7 +254,7 @@ func asked(d *v1alpha1.FederatedDomain) (probe, reset string) {
 // isSettled says whether the status of a domain has nothing that a look could still bring on.
 func isSettled(d *v1alpha1.FederatedDomain, s *v1alpha1.FederatedDomainStatus) bool {
 	probe, reset := asked(d)
-	return s.ProbeRequestedAt == probe && s.ResetBackoffRequestedAt == reset &&
+	return (probe == "" || probe == s.ProbeRequestedAt) && (reset == "" || reset == s.ResetBackoffRequestedAt) &&
 		apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionOwnershipProven) && publishedWell(s)
 }
 

@@ -133,6 +133,9 @@ func (o *managerOptions) run(cmd *cobra.Command) error {
 		debug.SetMemoryLimit(o.memory / 5 * 4)
 	}
 	servers, err := o.servers(cmd.Context(), log)
+	if errors.Is(err, context.Canceled) {
+		return nil // told to end meanwhile
+	}
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/discovery"
@@ -69,8 +68,9 @@ func (o *managerOptions) outside(opt *controllers.Options) {
 	opt.Dial = updates.DialContext(netguard.NameServer)
 }
 
-// servers are the addresses of the API server: of the Service that pods use, what it says of itself to everybody, and the flag's. While it
-// does not answer servers waits: a process that ends instead is started again ever more rarely, and so comes late when the server is back.
+// servers are the addresses of the API server: of the Service that pods use, what it says of itself to everybody, and the flag's. It waits
+// until the server answers, whatever it says before: one that starts refuses what it knows no rights for yet, and a process that ends instead
+// is started again ever more rarely, and so comes late.
 func (o *managerOptions) servers(ctx context.Context, log *slog.Logger) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	for _, text := range o.apiServers {
@@ -85,19 +85,20 @@ func (o *managerOptions) servers(ctx context.Context, log *slog.Logger) ([]netip
 			out = append(out, a)
 		}
 	}
-	said, err := askServers(ctx, o.config)
-	for told := ""; err != nil; said, err = askServers(ctx, o.config) {
-		if apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) {
-			return nil, fmt.Errorf("ask the API server: %w", err)
-		}
+	d, err := discovery.NewDiscoveryClientForConfig(o.config)
+	if err != nil {
+		return nil, err
+	}
+	said, err := askServers(ctx, d)
+	for told := ""; err != nil; said, err = askServers(ctx, d) {
 		if text := err.Error(); text != told {
-			log.Warn("the API server does not answer; asking again until it does", "server", o.config.Host, "error", err)
+			log.Warn("the API server cannot be asked; trying again until it answers", "server", o.config.Host, "error", err)
 			told = text
 		}
 		select {
 		case <-time.After(askAgain):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("ask the API server: %w", err)
+			return nil, ctx.Err()
 		}
 	}
 	out = append(out, said...)
@@ -111,11 +112,7 @@ const (
 )
 
 // askServers asks what every client may ask, whatever its rights.
-func askServers(ctx context.Context, config *rest.Config) ([]netip.AddrPort, error) {
-	d, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return nil, err
-	}
+func askServers(ctx context.Context, d *discovery.DiscoveryClient) ([]netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, askServer)
 	defer cancel()
 	b, err := d.RESTClient().Get().AbsPath("/api").SetHeader("Accept", "application/json").DoRaw(ctx)

@@ -1,50 +1,64 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
 
-func TestManagerWaitsForTheAPIServer(t *testing.T) {
-	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	var asked atomic.Int32
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) < 3 {
-			http.Error(w, "not yet", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, `{"serverAddressByClientCIDRs":[{"clientCIDR":"0.0.0.0/0","serverAddress":"192.0.2.1:6443"}]}`)
-	}))
-	defer srv.Close()
-	var said strings.Builder
-	o := &managerOptions{config: &rest.Config{Host: srv.URL}}
-	got, err := o.servers(t.Context(), slog.New(slog.NewTextHandler(&said, nil)))
-	if want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443")}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, %v", got, err)
+// starting is an API server that answers requests, one after the other, with a status; the last for ever.
+type starting []int
+
+func (a *starting) RoundTrip(*http.Request) (*http.Response, error) {
+	status := (*a)[0]
+	if len(*a) > 1 {
+		*a = (*a)[1:]
 	}
-	if n := strings.Count(said.String(), "does not answer"); n != 1 || !strings.Contains(said.String(), srv.URL) {
-		t.Errorf("said %d times, want once, and where:\n%s", n, &said)
+	if status == 0 {
+		return nil, errors.New("connection refused")
 	}
+	body := `{"serverAddressByClientCIDRs":[{"clientCIDR":"0.0.0.0/0","serverAddress":"192.0.2.1:6443"}]}`
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
-// Waiting gives nobody rights.
-func TestManagerWithoutRightsEnds(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "who are you?", http.StatusUnauthorized)
-	}))
-	defer srv.Close()
-	o := &managerOptions{config: &rest.Config{Host: srv.URL}}
-	if _, err := o.servers(t.Context(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "ask the API server") {
-		t.Errorf("got %v", err)
-	}
+// servers asks one, on a clock of its own.
+func (a *starting) servers(ctx context.Context) (got []netip.AddrPort, said string, err error) {
+	var log strings.Builder
+	o := &managerOptions{config: &rest.Config{Host: "https://cluster.example", Transport: a, QPS: -1}}
+	got, err = o.servers(ctx, slog.New(slog.NewTextHandler(&log, nil)))
+	return got, log.String(), err
+}
+
+// One that starts refuses connections, then everybody, and then those whose rights it has not read yet.
+func TestManagerWaitsForTheAPIServer(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	synctest.Test(t, func(t *testing.T) {
+		got, said, err := (&starting{0, 0, 0, 503, 401, 403, 200}).servers(t.Context())
+		if want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443")}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v", got, err)
+		}
+		if n := strings.Count(said, "cannot be asked"); n != 4 || !strings.Contains(said, "https://cluster.example") || !strings.Contains(said, "connection refused") {
+			t.Errorf("said %d times, want once for each of four reasons, and where:\n%s", n, said)
+		}
+	})
+}
+
+func TestManagerEndsWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(time.Hour, stop)
+		if _, _, err := (&starting{0}).servers(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
 }

@@ -75,8 +75,6 @@ func TestMetrics(t *testing.T) {
 }
 
 // How full the replay memory is shows before it is full, and what has expired does not count, whether messages come or not.
-//
-// Proves: IS-RECV-10
 func TestReplayMemoryIsMeasured(t *testing.T) {
 	w := newWorld(t)
 	used := func() float64 {

@@ -84,7 +84,9 @@ func (e *entry) size() int64 {
 }
 
 // NewReplayMemory makes an in-process ReplayMemory. It starts no goroutine.
-func NewReplayMemory(opt ReplayOptions) ReplayMemory {
+func NewReplayMemory(opt ReplayOptions) ReplayMemory { return newMemory(opt) }
+
+func newMemory(opt ReplayOptions) *memory {
 	if opt.MaxEntries <= 0 {
 		opt.MaxEntries = 500_000
 	}
@@ -167,7 +169,7 @@ func (m *memory) used() float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
-	return max(float64(len(m.byKey))/float64(m.opt.MaxEntries), float64(m.bytes)/float64(m.opt.MaxBytes))
+	return min(1, max(float64(len(m.byKey))/float64(m.opt.MaxEntries), float64(m.bytes)/float64(m.opt.MaxBytes))) // Finish may take more
 }
 
 // expire forgets what nobody can send again.

@@ -23,7 +23,7 @@ type Shared struct {
 func (s *Shared) replay(now func() time.Time) ReplayMemory {
 	s.once.Do(func() {
 		if s.memory = s.Replay; s.memory == nil {
-			own := NewReplayMemory(ReplayOptions{Now: now}).(*memory)
+			own := newMemory(ReplayOptions{Now: now})
 			s.Metrics.watch(own.used)
 			s.memory = own
 		}

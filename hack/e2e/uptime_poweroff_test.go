@@ -17,8 +17,6 @@ import (
 
 // A node loses its power. What was on its way to a pod there may fail until the cluster has taken the pod's endpoints away, and what is sent
 // again arrives; afterwards nothing fails.
-//
-// Proves: IS-RECV-10
 func TestPowerOffUnderLoad(t *testing.T) {
 	x := underLoad(t)
 	node := x.victim(t)

@@ -13,8 +13,6 @@ import (
 )
 
 // Another key signs, and peers take what it signs from the first message on. How the old one ends is in hack/operator (-whole).
-//
-// Proves: IS-DKIM-10
 func TestKeyRotationUnderLoad(t *testing.T) {
 	x := underLoad(t)
 	active := func(ctx context.Context) string {

@@ -20,7 +20,7 @@ import (
 const (
 	requestTimeout = 15 * time.Second
 	watchFor       = 5 * time.Minute // and up to twice that: then it begins anew, in case something was lost
-	longestPause   = 15 * time.Second
+	longestPause   = 5 * time.Second
 )
 
 // pauses are those between attempts. All pods of a gateway make them at once: the jitter takes them apart.
@@ -43,8 +43,9 @@ func (s *Source) watch(ctx context.Context) {
 	pause := pauses()
 	lost := false
 	for ctx.Err() == nil {
-		begun := time.Now()
+		var connected time.Time
 		err := s.follow(ctx, func() {
+			connected = time.Now()
 			s.metrics.connected.Set(1)
 			s.blinded("")
 			if lost {
@@ -60,7 +61,7 @@ func (s *Source) watch(ctx context.Context) {
 			}
 			lost = true
 		}
-		if time.Since(begun) > longestPause {
+		if !connected.IsZero() && time.Since(connected) > longestPause {
 			pause = pauses()
 		}
 		if !sleep(ctx, pause.Step()) {
