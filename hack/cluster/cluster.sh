@@ -145,11 +145,12 @@ up_node() { # index
 	touch "$S/$n/net-ready"
 }
 
-# halt: the kernel kills the whole pid namespace with its init. The empty cgroups go after it: left in place they cost the next kubelet
+# halt: off the network first, as without power: no process says goodbye. The kernel kills the whole pid namespace with its init. The empty cgroups go after it: left in place they cost the next kubelet
 # 15 s, in which it tries to recover dead containers.
 halt() { # name
 	local d=$S/$1 p c
 	[ -f "$d/unshare.pid" ] || return 0
+	if [ "$1" != cp ] && alive cp; then in_cp ip link set "$1" down 2>/dev/null || true; fi
 	if p=$(pid "$1/unshare"); then kill -KILL "$p" 2>/dev/null || true; fi
 	for _ in $(seq 200); do
 		alive "$1" || break

@@ -33,7 +33,7 @@ func TestReadme(t *testing.T) {
 			t.Error(err)
 		}
 		// the next release is there, too
-		if err := g.deleteNamespaces(context.Background(), []string{systemNS}, "--timeout=60s"); err != nil {
+		if err := g.deleteNamespaces(context.Background(), []string{systemNS}, "--timeout=3m"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -59,7 +59,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"_ischedules._tcp.example.org", "cal._domainkey.example.org"} {
+	for _, name := range []string{"_ischedules._tcp.example.org", "_domainkey_lookup._tcp.example.org", "cal._domainkey.example.org"} {
 		if !strings.Contains(string(out), name) {
 			t.Errorf("the last command does not show the record %s", name)
 		}

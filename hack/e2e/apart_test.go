@@ -49,6 +49,11 @@ func TestReleasesForOneNamespaceEach(t *testing.T) {
 	for _, names := range [][2]string{{"south", "north"}, {"north", "south"}} {
 		g.confined(t, names[0], names[1])
 	}
+	for _, way := range [][2]*apart{{south, north}, {north, south}} {
+		from, to := way[0], way[1]
+		g.listening(t, g.serviceIP(t, from.name, "edge-submit")+":8080")
+		g.reaches(t, from.name, "submit."+from.domain, "submit-token-of-"+from.name, "alice@"+from.domain, "bob@"+to.domain)
+	}
 	g.sends(t, south, north)
 	g.sends(t, north, south)
 }

@@ -34,7 +34,7 @@ import (
 const (
 	systemNS = "calfed-system"
 	chart    = "../../charts/calfed"
-	patience = 3 * time.Minute
+	patience = 5 * time.Minute
 
 	// nsIP is where the name server of the test zones answers: an address that the rules take for public, as the operator asks no
 	// others by default. The test gives it to its own machine for the time being, and pods reach it by their default route.

@@ -4,19 +4,13 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/calfed/calfed/controllers/records"
 	"github.com/calfed/calfed/gateway/ischedule"
 	"github.com/calfed/calfed/hack/admintest"
-	"github.com/calfed/calfed/hack/calendartest"
 	"github.com/calfed/calfed/hack/e2e/peer/tally"
 )
 
@@ -30,7 +24,6 @@ type homes struct {
 	tallies        map[string]*tally.Tally // the back ends of the tenants
 	urls           map[string]string       // where they are
 	keys           map[string]string       // records of the keys that sign for the tenants' domains
-	sent           int
 }
 
 const (
@@ -116,30 +109,9 @@ func newHomes(t *testing.T) *homes {
 	for _, n := range []*tenant{h.a, h.b} {
 		n.sees(t, "FederatedDomain", "home", "Ready", "True", "Ready")
 	}
-	// nodes hear a little later than status of who answers at a Service
-	h.until(t, "the landlord's Services answer", func() string { return "" }, func(ctx context.Context) bool {
-		return answers(ctx, h.public+":443") && answers(ctx, h.submit+":8080")
-	})
-	var said string
-	h.until(t, "all pods of west reach the landlord's gateway", func() string { return said }, func(ctx context.Context) bool {
-		pods := h.gatewayPods(ctx, t, "west")
-		for _, p := range pods {
-			_, status := h.hand(t, h.west.submitHost, p.Status.PodIP, h.west.token(), "alice@"+h.west.load, "bob@"+domainOf(h.b))
-			if said = p.Name + ": " + status; status != ischedule.StatusDelivered.String() {
-				return false
-			}
-		}
-		return len(pods) > 0
-	})
+	h.listening(t, h.public+":443", h.submit+":8080")
+	h.reaches(t, "west", h.west.submitHost, h.west.token(), "alice@"+h.west.load, "bob@"+domainOf(h.b))
 	return h
-}
-
-func answers(ctx context.Context, address string) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	return conn.Close() == nil
 }
 
 // furnish gives a tenant a back end, Secrets, whose names are the tenant's, and the DNS records of his domain.
@@ -187,49 +159,5 @@ func (h *homes) arrives(t *testing.T, n *tenant) {
 // invite sends an invitation from west to the domain of a tenant, and returns its UID and what its gateway says of it.
 func (h *homes) invite(t *testing.T, n *tenant) (uid, status string) {
 	t.Helper()
-	return h.hand(t, h.west.submitHost, h.west.submit, h.west.token(), "alice@"+h.west.load, "bob@"+domainOf(n))
-}
-
-// hand hands an invitation to the submit listener of a gateway.
-func (h *homes) hand(t *testing.T, host, ip, token, from, to string) (uid, status string) {
-	t.Helper()
-	h.sent++
-	uid = fmt.Sprintf("tenancy-%d-%d", time.Now().UnixNano(), h.sent)
-	body := calendartest.Request(calendartest.Meeting(uid, "tenants meet", calendartest.Day, from, to))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+host+":8080/", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set(ischedule.HeaderVersion, ischedule.Version)
-	req.Header.Set(ischedule.HeaderOriginator, "mailto:"+from)
-	req.Header.Set(ischedule.HeaderRecipient, "mailto:"+to)
-	req.Header.Set("Content-Type", "text/calendar; charset=utf-8; component=VEVENT; method=REQUEST")
-	req.Header.Set("Authorization", "Bearer "+token)
-	code, text := h.ask(t, req, net.JoinHostPort(ip, "8080"))
-	if answer, err := ischedule.ReadResponse(text); err == nil && code == http.StatusOK && len(answer.Results) == 1 {
-		return uid, answer.Results[0].Status.String()
-	}
-	return uid, fmt.Sprintf("%d %s", code, text)
-}
-
-// ask makes a request at an address, whatever DNS says.
-func (h *homes) ask(t *testing.T, req *http.Request, address string) (int, []byte) {
-	t.Helper()
-	tr := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: h.CA.Pool(), MinVersion: tls.VersionTLS12},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, address)
-		},
-	}
-	defer tr.CloseIdleConnections()
-	resp, err := tr.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, text
+	return h.hand(t.Context(), h.west.submitHost, h.west.submit, h.west.token(), "alice@"+h.west.load, "bob@"+domainOf(n))
 }

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,10 +77,11 @@ func (s *sweep) everything(w *world, namespaces ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, lists, err := d.ServerGroupsAndResources()
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	var lists []*metav1.APIResourceList
+	w.until(s.t, "the API server lists all resources", func() string { return openOr(err) }, func(context.Context) bool {
+		_, lists, err = d.ServerGroupsAndResources() // one of another server may be away for a moment
+		return err == nil
+	})
 	for _, list := range lists {
 		group, version, found := strings.Cut(list.GroupVersion, "/")
 		if !found {
@@ -176,7 +178,7 @@ func (s *sweep) ask() {
 // namespace and of the cluster.
 func (s *sweep) checkWrites(namespace string) {
 	s.t.Helper()
-	methods := map[string]string{"create": http.MethodPost, "update": http.MethodPut, "patch": http.MethodPatch, "delete": http.MethodDelete}
+	methods := map[string]string{"create": http.MethodPost, "update": http.MethodPut, "patch": http.MethodPatch, "delete": http.MethodDelete, "deletecollection": http.MethodDelete}
 	type write struct{ method, path string }
 	var all []write
 	for _, k := range s.kinds {
@@ -206,7 +208,7 @@ func (s *sweep) checkWrites(namespace string) {
 	s.t.Logf("%d real writes, dry: all refused", len(all))
 }
 
-// path is where a verb goes that writes: to an object named as the gateway, or to where such are created.
+// path is where a verb goes that writes: to an object named as the gateway, or to where all such are.
 func (k *resourceKind) path(namespace, verb string) string {
 	path := "/apis/" + k.group + "/" + k.version
 	if k.group == "" {
@@ -216,7 +218,7 @@ func (k *resourceKind) path(namespace, verb string) string {
 		path += "/namespaces/" + namespace
 	}
 	resource, sub := k.parts()
-	if path += "/" + resource; verb == "create" && sub == "" {
+	if path += "/" + resource; (verb == "create" || verb == "deletecollection") && sub == "" {
 		return path
 	}
 	return path + "/edge" + sub

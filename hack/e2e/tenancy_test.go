@@ -69,6 +69,10 @@ func (h *homes) claimDomain(t *testing.T) {
 	t.Log("b's is made again, and so a's is the older one")
 	h.b.delete(t, "FederatedDomain", "home")
 	h.a.apply(t, strings.Replace(h.claim(atHall), "name: claim", "name: claim, annotations: {calfed.dev/probe-requested-at: b is gone}", 1))
+	h.until(t, "the operator has looked at a's claim since", func() string { return "" }, func(ctx context.Context) bool {
+		var claim v1alpha1.FederatedDomain
+		return h.c.Get(ctx, client.ObjectKey{Namespace: "a", Name: "claim"}, &claim) == nil && claim.Status.ProbeRequestedAt == "b is gone"
+	})
 	refused(t)
 	var status string
 	h.until(t, "b's domain is nobody's", func() string { return status }, func(context.Context) bool {
@@ -193,7 +197,10 @@ spec:
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, text := h.ask(t, req, net.JoinHostPort(h.public, "443"))
+		code, text, err := h.request(req, net.JoinHostPort(h.public, "443"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got := strings.TrimSpace(string(text)); want != "" && got != want || want == "" && code != http.StatusNotFound {
 			t.Errorf("the gateway publishes under %s: %d %s, want %q", selector, code, text, want)
 		}
@@ -208,10 +215,10 @@ spec:
 		}
 	}
 	// the gateway of west takes it only if the signature fits the key of b, which its record shows
-	if uid, status := h.hand(t, hallHost, h.submit, h.token(h.b), "bob@"+domainOf(h.b), "alice@"+h.west.load); status != ischedule.StatusDelivered.String() {
+	if uid, status := h.hand(t.Context(), hallHost, h.submit, h.token(h.b), "bob@"+domainOf(h.b), "alice@"+h.west.load); status != ischedule.StatusDelivered.String() {
 		t.Errorf("what b sends is refused: %s %s", uid, status)
 	}
-	if _, status := h.hand(t, hallHost, h.submit, h.token(h.a), "bob@"+domainOf(h.b), "alice@"+h.west.load); status == ischedule.StatusDelivered.String() {
+	if _, status := h.hand(t.Context(), hallHost, h.submit, h.token(h.a), "bob@"+domainOf(h.b), "alice@"+h.west.load); status == ischedule.StatusDelivered.String() {
 		t.Error("a may send for users of b")
 	} else {
 		t.Logf("a, who sends as a user of b, gets %s", status)

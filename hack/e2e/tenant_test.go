@@ -65,7 +65,12 @@ func (n *tenant) apply(t *testing.T, manifest string) {
 	t.Helper()
 	for _, u := range deploytest.Objects(t, manifest) {
 		u.SetNamespace(n.name)
-		if err := n.c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("git"), client.ForceOwnership); err != nil {
+		var err error
+		n.until(t, n.name+" may apply "+u.GetKind()+" "+u.GetName(), func() string { return openOr(err) }, func(ctx context.Context) bool {
+			err = n.c.Apply(ctx, client.ApplyConfigurationFromUnstructured(u.DeepCopy()), client.FieldOwner("git"), client.ForceOwnership)
+			return !apierrors.IsForbidden(err) // the API server hears of a new RoleBinding a little later
+		})
+		if err != nil {
 			t.Fatalf("%s: apply %s %s: %v", n.name, u.GetKind(), u.GetName(), err)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 // lost meanwhile.
 func TestAutoscalingUnderLoad(t *testing.T) {
 	x := underLoad(t)
-	if _, err := x.tryKubectl(t.Context(), "", "get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"); err != nil {
-		t.Skipf("this cluster has no metrics API, so nothing can be said about autoscaling: %v", err)
+	if x.kubectl(t, "", "get", "apiservice", "v1beta1.metrics.k8s.io", "--ignore-not-found", "--output", "name") == "" {
+		t.Skip("this cluster has no metrics API, so nothing can be said about autoscaling")
 	}
 	nothingLost(t, x.during(t, "autoscaling 2 -> 3", func() {
 		// 1 % of the CPU that pods ask for is less than any load needs

@@ -26,13 +26,14 @@ func TestCertificateRenewalUnderLoad(t *testing.T) {
 // serials are those of the certificates that the pods of east show.
 func (x *traffic) serials(t testing.TB) map[string]bool {
 	t.Helper()
-	out := map[string]bool{}
-	for _, p := range x.gatewayPods(t.Context(), t, "east") {
-		out[x.serialAt(t.Context(), net.JoinHostPort(p.Status.PodIP, "8443"))] = true
-	}
-	if len(out) == 0 || out[""] {
-		t.Fatalf("not every pod of east shows a certificate: %v", out)
-	}
+	var out map[string]bool
+	x.until(t, "every pod of east shows a certificate", func() string { return fmt.Sprint(out) }, func(ctx context.Context) bool {
+		out = map[string]bool{}
+		for _, p := range x.gatewayPods(ctx, t, "east") {
+			out[x.serialAt(ctx, net.JoinHostPort(p.Status.PodIP, "8443"))] = true
+		}
+		return len(out) > 0 && !out[""]
+	})
 	return out
 }
 

@@ -18,8 +18,9 @@ func TestPolicyChangeUnderLoad(t *testing.T) {
 	x := underLoad(t)
 	index := func(ctx context.Context) string {
 		var s corev1.Secret
-		if err := x.c.Get(ctx, client.ObjectKey{Namespace: "east", Name: "edge-snap-index"}, &s); err != nil && ctx.Err() == nil {
-			t.Error(err)
+		if err := x.c.Get(ctx, client.ObjectKey{Namespace: "east", Name: "edge-snap-index"}, &s); err != nil {
+			t.Log(err)
+			return ""
 		}
 		return s.ResourceVersion
 	}
@@ -27,9 +28,13 @@ func TestPolicyChangeUnderLoad(t *testing.T) {
 	change := func(what string, make func()) {
 		t.Helper()
 		before := index(t.Context())
+		if before == "" {
+			t.Fatal("there is no index")
+		}
 		make()
 		x.until(t, "every pod serves "+what, func() string { return strings.Join(x.notReady(context.Background(), "east"), "\n") }, func(ctx context.Context) bool {
-			return index(ctx) != before && len(x.notReady(ctx, "east")) == 0
+			now := index(ctx)
+			return now != "" && now != before && len(x.notReady(ctx, "east")) == 0
 		})
 		changes++
 	}

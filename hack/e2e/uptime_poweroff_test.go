@@ -33,7 +33,7 @@ func TestPowerOffUnderLoad(t *testing.T) {
 			x.hook(t, "node-up", node)
 		}
 	})
-	var dark, removed time.Time
+	var dark, removed, quiet time.Time // quiet: from when nothing may fail
 	outcomes := x.during(t, "power-off of "+node, func() {
 		dark, booted = time.Now(), false
 		x.hook(t, "node-kill", node)
@@ -41,7 +41,8 @@ func TestPowerOffUnderLoad(t *testing.T) {
 			return !x.endpointsOn(ctx, t, node)
 		})
 		removed = time.Now()
-		x.until(t, "all that follow the endpoints have had their time", func() string { return "" }, func(context.Context) bool { return time.Since(removed) > programmed })
+		quiet = removed.Add(max(programmed, kept-removed.Sub(dark)))
+		x.until(t, "nobody knows the pods there any more", func() string { return "" }, func(context.Context) bool { return time.Now().After(quiet) })
 		for range 3 { // two seconds of each stream
 			x.flow(t)
 		}
@@ -64,7 +65,8 @@ func TestPowerOffUnderLoad(t *testing.T) {
 		late := 0
 		for _, f := range o.Failures {
 			failed[f.UID] = true
-			if f.At.After(removed.Add(programmed)) {
+			// a new connection must not lead there once the endpoints are gone; one that was made before may last a little longer
+			if f.At.After(quiet) || f.Remote == "" && f.At.After(removed.Add(programmed)) {
 				late++
 				t.Errorf("%s: failed though it was sent %s after the endpoints were taken away: %+v", name, f.At.Sub(removed).Round(time.Millisecond), f)
 			}
@@ -95,17 +97,17 @@ func kinds(failures []load.Failure) map[string]int {
 	return out
 }
 
-// programmed is how long kube-proxy takes at most to follow a change of endpoints.
-const programmed = 5 * time.Second
+const (
+	programmed = 5 * time.Second  // for kube-proxy to follow a change of endpoints: 0.9 s here
+	kept       = 40 * time.Second // for a connection to a dead pod: clients keep one for 30 s without use, and wait 10 s for an answer
+)
 
 // endpointsOn says whether a Service of a gateway still leads to a node.
 func (x *traffic) endpointsOn(ctx context.Context, t testing.TB, node string) bool {
 	for _, s := range x.sides() {
 		var list discoveryv1.EndpointSliceList
 		if err := x.c.List(ctx, &list, client.InNamespace(s.name)); err != nil {
-			if ctx.Err() == nil {
-				t.Error(err)
-			}
+			t.Logf("list the endpoints of %s: %v", s.name, err)
 			return true
 		}
 		for _, slice := range list.Items {

@@ -32,10 +32,11 @@ func (w *world) newCensus(t *testing.T) *census {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists, err := d.ServerPreferredResources()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var lists []*metav1.APIResourceList
+	w.until(t, "the API server lists all resources", func() string { return openOr(err) }, func(context.Context) bool {
+		lists, err = d.ServerPreferredResources() // one of another server may be away for a moment
+		return err == nil
+	})
 	c := &census{namespaces: []string{systemNS, w.west.name, w.east.name}}
 	config := rest.CopyConfig(w.config)
 	config.WarningHandler = rest.NoWarnings{} // of old kinds

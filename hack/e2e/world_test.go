@@ -90,6 +90,10 @@ func shared(t *testing.T) *world {
 	if err := <-servers; err != nil {
 		t.Fatal(err)
 	}
+	for _, s := range w.sides() {
+		w.listening(t, s.public+":443", s.submit+":8080")
+		w.reaches(t, s.name, s.submitHost, s.token(), "alice@"+s.load, "bob@"+w.other(s).load)
+	}
 	broken = false
 	return w
 }
@@ -124,6 +128,15 @@ func (g *ground) namespace(t testing.TB, name string) {
 	})
 	g.namespaces = append(g.namespaces, name)
 	g.apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+name+", labels: {"+mark+": \"\", pod-security.kubernetes.io/enforce: restricted}}}")
+	g.hasServiceAccount(t, name)
+}
+
+// hasServiceAccount waits until a namespace has the ServiceAccount without which it takes no pods.
+func (g *ground) hasServiceAccount(t testing.TB, namespace string) {
+	t.Helper()
+	g.until(t, "namespace "+namespace+" has a ServiceAccount for pods", func() string { return "" }, func(ctx context.Context) bool {
+		return g.c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "default"}, &corev1.ServiceAccount{}) == nil
+	})
 }
 
 // addresses sets the A records of the gateways once their Services have addresses.
@@ -186,13 +199,13 @@ func (g *ground) uninstall(ctx context.Context, releases map[string]string) erro
 			failed = append(failed, fmt.Errorf("%s: %w\n%s", what, err, out))
 		}
 	}
-	out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=60s")
+	out, err := g.tryKubectl(ctx, "", "delete", "calfed", "--all", "--all-namespaces", "--timeout=3m")
 	did("delete the resources", out, err)
 	for ns, name := range releases {
 		out, err := deploytest.RunHelm(ctx, g.kubeconfig, "uninstall", name, "--namespace", ns)
 		did("helm uninstall "+name, out, err)
 	}
-	out, err = g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=60s")
+	out, err = g.tryKubectl(ctx, "", "delete", "crd", "--selector", "app.kubernetes.io/name=calfed", "--timeout=3m")
 	did("delete the definitions", out, err)
 	out, err = g.tryKubectl(ctx, "", "delete", "namespace", "--selector", mark, "--wait=false")
 	did("delete namespaces", out, err)
