@@ -105,7 +105,7 @@ func (x *traffic) start(t testing.TB, name string, args []string) {
 	t.Helper()
 	x.kubectl(t, "", "-n", peersNS, "delete", "pod", name, "--ignore-not-found", "--wait", "--grace-period=1")
 	yes, no := true, false
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: peersNS, Name: name}, Spec: corev1.PodSpec{
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: peersNS, Name: name, Labels: map[string]string{"peer": name}}, Spec: corev1.PodSpec{
 		NodeSelector:                 map[string]string{corev1.LabelHostname: x.node},
 		RestartPolicy:                corev1.RestartPolicyNever,
 		AutomountServiceAccountToken: &no,
