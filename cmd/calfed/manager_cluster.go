@@ -89,8 +89,9 @@ func (o *managerOptions) servers(ctx context.Context, log *slog.Logger) ([]netip
 	if err != nil {
 		return nil, err
 	}
+	told := ""
 	said, err := askServers(ctx, d)
-	for told := ""; err != nil; said, err = askServers(ctx, d) {
+	for ; err != nil; said, err = askServers(ctx, d) {
 		if text := err.Error(); text != told {
 			log.Warn("the API server cannot be asked; trying again until it answers", "server", o.config.Host, "error", err)
 			told = text
@@ -100,6 +101,9 @@ func (o *managerOptions) servers(ctx context.Context, log *slog.Logger) ([]netip
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+	if told != "" {
+		log.Info("the API server answers", "server", o.config.Host)
 	}
 	out = append(out, said...)
 	slices.SortFunc(out, netip.AddrPort.Compare)

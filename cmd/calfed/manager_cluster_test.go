@@ -47,7 +47,7 @@ func TestManagerWaitsForTheAPIServer(t *testing.T) {
 		if want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443")}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %v, %v", got, err)
 		}
-		if n := strings.Count(said, "cannot be asked"); n != 4 || !strings.Contains(said, "https://cluster.example") || !strings.Contains(said, "connection refused") {
+		if n := strings.Count(said, "cannot be asked"); n != 4 || !strings.Contains(said, "https://cluster.example") || !strings.Contains(said, "connection refused") || !strings.Contains(said, "the API server answers") {
 			t.Errorf("said %d times, want once for each of four reasons, and where:\n%s", n, said)
 		}
 	})

@@ -145,8 +145,8 @@ up_node() { # index
 	touch "$S/$n/net-ready"
 }
 
-# halt: off the network first, as without power: no process says goodbye. The kernel kills the whole pid namespace with its init. The empty cgroups go after it: left in place they cost the next kubelet
-# 15 s, in which it tries to recover dead containers.
+# halt: off the network first, as without power no process says goodbye. The kernel kills the whole pid namespace with its init. The empty
+# cgroups go after it: left in place they cost the next kubelet 15 s, in which it tries to recover dead containers.
 halt() { # name
 	local d=$S/$1 p c
 	[ -f "$d/unshare.pid" ] || return 0
