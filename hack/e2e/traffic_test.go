@@ -202,7 +202,7 @@ func nothingLost(t *testing.T, outcomes []outcome) {
 	t.Helper()
 	for _, o := range outcomes {
 		// two seconds before and after; a fifth is for a machine that has much else to do
-		if want := int(0.8 * o.stream.rate * (o.took.Seconds() + 4)); o.Sent < want || o.Answered != o.Sent {
+		if want := int(0.8 * o.stream.rate * (o.took.Seconds() + 4)); o.Sent < want || o.Answered != o.Sent || o.Late > 0 {
 			t.Errorf("%s: there was less load than is said: sent %d, want %d; answered %d, late %d", o.stream.name, o.Sent, want, o.Answered, o.Late)
 		}
 		if o.Failed+o.Unresolved+len(o.doubled)+len(o.missing) == 0 {

@@ -66,7 +66,11 @@ func TestPowerOffUnderLoad(t *testing.T) {
 		for _, f := range o.Failures {
 			failed[f.UID] = true
 			// a new connection must not lead there once the endpoints are gone; one that was made before may last a little longer
-			if f.At.After(quiet) || f.Remote == "" && f.At.After(removed.Add(programmed)) {
+			gone := removed.Add(programmed)
+			if onward := dark.Add(noticed); name == "submitted" && onward.After(gone) {
+				gone = onward
+			}
+			if f.At.After(quiet) || f.At.After(gone) && !strings.HasPrefix(f.Error, load.OnKept) {
 				late++
 				t.Errorf("%s: failed though it was sent %s after the endpoints were taken away: %+v", name, f.At.Sub(removed).Round(time.Millisecond), f)
 			}
@@ -98,7 +102,8 @@ func kinds(failures []load.Failure) map[string]int {
 }
 
 const (
-	programmed = 5 * time.Second  // for kube-proxy to follow a change of endpoints: 0.9 s here
+	programmed = 3 * time.Second  // for kube-proxy to follow a change of endpoints: 0.9 s here
+	noticed    = 16 * time.Second // for a gateway to notice that the peer at the other end of a connection has no power
 	kept       = 40 * time.Second // for a connection to a dead pod: clients keep one for 30 s without use, and wait 10 s for an answer
 )
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -132,6 +133,14 @@ func TestGatewayThatIsGoneMakesMessagesFailUntilTheyAreSentAgain(t *testing.T) {
 		}
 		if f.Remote != "" && f.Remote != service.Addr().String() {
 			t.Errorf("remote %s", f.Remote)
+		}
+		// half of the messages, those with even numbers, have a connection of their own
+		var n int
+		if _, err := fmt.Sscanf(strings.TrimPrefix(f.UID, r.Run+"-"), "%d@", &n); err != nil {
+			t.Fatal(err)
+		}
+		if kept := strings.HasPrefix(f.Error, load.OnKept); kept && (n%2 == 0 || f.Remote == "") {
+			t.Errorf("message %d had no kept connection: %+v", n, f)
 		}
 	}
 }

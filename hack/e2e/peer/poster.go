@@ -103,8 +103,9 @@ func (p *poster) try(ctx context.Context, m load.Message) (remote string, err er
 		return "", err
 	}
 	var connected net.Addr
+	kept := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { connected = info.Conn.RemoteAddr() },
+		GotConn: func(info httptrace.GotConnInfo) { connected, kept = info.Conn.RemoteAddr(), info.Reused },
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url.String(), bytes.NewReader(body))
 	if err != nil {
@@ -114,6 +115,9 @@ func (p *poster) try(ctx context.Context, m load.Message) (remote string, err er
 	err = p.post(req, p.ownConnection(m.Number))
 	if err != nil && connected != nil {
 		remote = connected.String()
+	}
+	if err != nil && kept {
+		err = fmt.Errorf("%s: %w", load.OnKept, err)
 	}
 	return remote, err
 }

@@ -17,6 +17,9 @@ const (
 	MaxResends  = 30
 )
 
+// OnKept begins the error of a try whose connection was made for an earlier one.
+const OnKept = "on a kept connection"
+
 // Message is one message; each of its tries gets the same value.
 type Message struct {
 	ID     string // {run}-{n}, n from 1
